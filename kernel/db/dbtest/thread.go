@@ -1,0 +1,5 @@
+package dbtest
+
+import "runtime"
+
+func lockThread() { runtime.LockOSThread() }
