@@ -19,7 +19,7 @@ import (
 	"sync"
 )
 
-//go:generate go -C ../../tools run ./apidata -only contract
+//go:generate go -C ../../tools/apidata run . -only contract
 
 // Operation is one call of one service.
 type Operation struct {

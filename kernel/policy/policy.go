@@ -42,7 +42,7 @@ type Rule struct {
 	Operations string   // "METHOD path; METHOD path"
 }
 
-//go:generate go run ../../tools/apidata -only policies
+//go:generate go -C ../../tools/apidata run . -only policies
 
 //go:embed policies.tsv
 var policiesTSV string

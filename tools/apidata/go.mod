@@ -1,0 +1,3 @@
+module altostack/tools/apidata
+
+go 1.26.8
