@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"encoding/base64"
 	"errors"
 	"net/netip"
 	"net/url"
@@ -83,15 +82,21 @@ func isTime(s string) bool {
 	return false
 }
 
-// isBase64 is lenient about line breaks, as Python is.
+// isBase64 is as lenient as Python's decoder: what is not of the alphabet does
+// not count, only the padding has to fit.
 func isBase64(s string) bool {
-	_, err := base64.StdEncoding.DecodeString(strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' {
-			return -1
+	digits, padding := 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '+', c == '/':
+			if padding == 0 {
+				digits++
+			}
+		case c == '=' && digits%4 > 1:
+			padding++
 		}
-		return r
-	}, s))
-	return err == nil
+	}
+	return digits%4 == 0 || digits%4 > 1 && padding >= 4-digits%4
 }
 
 func isCIDR(s string) bool {

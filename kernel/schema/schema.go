@@ -140,7 +140,24 @@ func (s *Set) Validate(method, path, action string, major, minor int, body any) 
 	if w == nil {
 		return nil
 	}
-	return s.check(w, body, false)
+	v := s.check(w, body, false)
+	if v != nil && s.service == "glance" {
+		v.object = glanceObject(path)
+	}
+	return v
+}
+
+// glanceObject is the name of the schema document that a Glance path takes.
+func glanceObject(path string) string {
+	for _, o := range []struct{ part, name string }{
+		{"/tags", "tag"}, {"/resource_types", "resource_type_association"}, {"/properties", "property"},
+		{"/objects", "object"}, {"/namespaces", "namespace"}, {"/tasks", "task"}, {"/locations", "location"},
+	} {
+		if strings.Contains(path, o.part) {
+			return o.name
+		}
+	}
+	return "image"
 }
 
 // ValidateQuery checks a query string as [Set.Validate] does a body.

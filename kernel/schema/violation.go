@@ -22,6 +22,7 @@ type Violation struct {
 	Reason  string   // "'x' is a required property"
 	Query   bool     // the query string is at fault, not the body
 	detail  string   // a message of the format's own, which replaces the usual one
+	object  string   // Glance's name for what the schema describes
 }
 
 // newViolation picks the fault that comes first in the order in which the
@@ -35,7 +36,7 @@ func newViolation(service, text string, err error, value any, query bool) *Viola
 	leaves := collect(tree, nil)
 	first := slices.MinFunc(leaves, byWalk)
 	v := &Violation{Service: service, Query: query, Path: first.InstanceLocation}
-	v.Value = at(value, v.Path)
+	v.Value = redact(v.Path, at(value, v.Path))
 	if n := len(v.Path); n > 0 {
 		v.Field = v.Path[n-1]
 		if query {
@@ -113,6 +114,39 @@ func keyword(e *jsonschema.ValidationError) string {
 	return "not"
 }
 
+// secrets are members whose values must not come back in a message, since
+// messages reach logs.
+var secrets = map[string]bool{
+	"password": true, "original_password": true, "adminPass": true, "secret": true, "passcode": true,
+	"blob": true, "auth_password": true, "auth_key": true, "token": true,
+}
+
+// redact blanks a value that is a secret, or holds one.
+func redact(path []string, v any) any {
+	for _, seg := range path {
+		if secrets[seg] {
+			if _, isText := v.(string); isText || v == nil {
+				return "***"
+			}
+		}
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = redact([]string{k}, e)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = redact(nil, e)
+		}
+		return out
+	}
+	return v
+}
+
 // at follows a path that the validator itself reported.
 func at(v any, path []string) any {
 	for _, seg := range path {
@@ -139,7 +173,7 @@ func (v *Violation) Message() string {
 	case "placement":
 		return "JSON does not validate: " + v.Reason
 	case "glance":
-		return "Provided object does not match schema: " + v.Reason
+		return "Provided object does not match schema '" + v.object + "': " + v.Reason
 	}
 	if len(v.Path) == 0 {
 		return v.Reason

@@ -68,9 +68,11 @@ func schemas(from, root string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", service, err)
 		}
+		entries = settle(entries) // overrides name windows by where they begin
 		if entries, err = fixes.apply(service, entries); err != nil {
 			return err
 		}
+		entries = settle(entries)
 		out := filepath.Join(root, "kernel/schema/data", service+".tsv")
 		if err := writeTable(out, render(entries)); err != nil {
 			return err
@@ -92,9 +94,11 @@ func requests(name, service string, ops [][]string) ([]entry, error) {
 		return nil, err
 	}
 	known := map[string]string{} // "METHOD normal path" to the path as documented
+	actions := map[string]bool{} // "METHOD path action"
 	for _, op := range ops {
 		if op[0] == service && op[11] != "removed" {
 			known[op[2]+" "+normal(op[3])] = op[3]
+			actions[op[2]+" "+op[3]+" "+op[4]] = true
 		}
 	}
 	byKey := map[string][]entry{}
@@ -112,16 +116,27 @@ func requests(name, service string, ops [][]string) ([]entry, error) {
 			found := map[string][]entry{}
 			for _, e := range doc.bodies(op, service) {
 				e.method, e.path, e.kind = method, documented, "body"
-				found[e.key()] = append(found[e.key()], e)
+				if actions[method+" "+documented+" "+e.action] {
+					found[e.key()] = append(found[e.key()], e)
+				}
 			}
 			maps.Copy(byKey, found) // Cinder spells every path twice
 		}
+	}
+	return slices.Concat(slices.Collect(maps.Values(byKey))...), nil
+}
+
+// settle closes the windows of every operation.
+func settle(entries []entry) []entry {
+	byKey := map[string][]entry{}
+	for _, e := range entries {
+		byKey[e.key()] = append(byKey[e.key()], e)
 	}
 	var all []entry
 	for _, list := range byKey {
 		all = append(all, windows(list)...)
 	}
-	return all, nil
+	return all
 }
 
 var holes = regexp.MustCompile(`\{[^}]*\}`)
@@ -233,7 +248,13 @@ func plainEnum(v any) any {
 	if !ok || len(list) < 10 || !slices.Contains(list, any("TRUE")) || !slices.Contains(list, any("0")) {
 		return v
 	}
-	return booleans
+	whole := slices.Clone(booleans)
+	for _, e := range list {
+		if !slices.Contains(whole, e) {
+			whole = append(whole, e) // "auto", and the single letters of Cinder and Keystone
+		}
+	}
+	return whole
 }
 
 // permissive reports whether a schema can refuse nothing but a wrong JSON type.
