@@ -19,6 +19,7 @@ const (
 	CodeAgentVolumeUnavailable  Code = "agent.volume_unavailable"
 	CodeAgentWiringFailed       Code = "agent.wiring_failed"
 	CodeAuthUnauthenticated     Code = "auth.unauthenticated"
+	CodeBusNobody               Code = "bus.nobody"
 	CodeDbBusy                  Code = "db.busy"
 	CodeDbStale                 Code = "db.stale"
 	CodeMicroversionMalformed   Code = "microversion.malformed"
@@ -45,6 +46,7 @@ const (
 	CodeRestInvalidInput        Code = "rest.invalid_input"
 	CodeRestNotFound            Code = "rest.not_found"
 	CodeRestTooSlow             Code = "rest.too_slow"
+	CodeSagaCanceled            Code = "saga.canceled"
 	CodeSagaDeadline            Code = "saga.deadline"
 )
 
@@ -64,6 +66,7 @@ var definitions = map[Code]Definition{
 	CodeAgentVolumeUnavailable:  {Code: CodeAgentVolumeUnavailable, Kind: Invalid, Type: "", Hint: "Detach the volume, or wait until it is available.", Meaning: "The volume service gives no connection for the attachment."},
 	CodeAgentWiringFailed:       {Code: CodeAgentWiringFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The host's network could not be programmed."},
 	CodeAuthUnauthenticated:     {Code: CodeAuthUnauthenticated, Kind: Unauthenticated, Type: "", Hint: "Get a new token from the identity service.", Meaning: "No token, or one that is not valid any more."},
+	CodeBusNobody:               {Code: CodeBusNobody, Kind: Unavailable, Type: "", Hint: "Look at 'altostack status' to see which hosts and services are up.", Meaning: "No process answers the subject."},
 	CodeDbBusy:                  {Code: CodeDbBusy, Kind: Unavailable, Type: "", Hint: "Try again.", Meaning: "The database did not take the write in time."},
 	CodeDbStale:                 {Code: CodeDbStale, Kind: Conflict, Type: "", Hint: "Read it again and repeat the change.", Meaning: "Another request changed the row first."},
 	CodeMicroversionMalformed:   {Code: CodeMicroversionMalformed, Kind: Invalid, Type: "", Hint: "Send MAJOR.MINOR, or latest.", Meaning: "The version header is not a version."},
@@ -90,5 +93,6 @@ var definitions = map[Code]Definition{
 	CodeRestInvalidInput:        {Code: CodeRestInvalidInput, Kind: Invalid, Type: "HTTPBadRequest", Hint: "", Meaning: "A field has a wrong type, form or value."},
 	CodeRestNotFound:            {Code: CodeRestNotFound, Kind: NotFound, Type: "HTTPNotFound", Hint: "Check the path against the service's version document.", Meaning: "No such path."},
 	CodeRestTooSlow:             {Code: CodeRestTooSlow, Kind: Unavailable, Type: "", Hint: "Try again; if it stays, look at the load.", Meaning: "The request ran into its deadline."},
+	CodeSagaCanceled:            {Code: CodeSagaCanceled, Kind: Conflict, Type: "", Hint: "", Meaning: "A later request, as a delete, gave the operation up."},
 	CodeSagaDeadline:            {Code: CodeSagaDeadline, Kind: Unavailable, Type: "", Hint: "Look at the trace for the step that took too long, then try again.", Meaning: "The operation did not end within its deadline."},
 }
