@@ -68,6 +68,11 @@ func schemas(from, root string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", service, err)
 		}
+		if service == "nova" {
+			if entries, err = queries("nova_query.json", entries, ops); err != nil {
+				return err
+			}
+		}
 		entries = settle(entries) // overrides name windows by where they begin
 		if entries, err = fixes.apply(service, entries); err != nil {
 			return err
@@ -124,6 +129,40 @@ func requests(name, service string, ops [][]string) ([]entry, error) {
 		}
 	}
 	return slices.Concat(slices.Collect(maps.Values(byKey))...), nil
+}
+
+// queries adds Nova's schemas of query strings, read from its controllers: the
+// OpenAPI file has lost which versions refuse unknown parameters.
+func queries(name string, entries []entry, ops [][]string) ([]entry, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var list []struct {
+		Method, Path, Min, Max string
+		Schema                 map[string]any
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	known := map[string]string{}
+	for _, op := range ops {
+		if op[0] == "nova" && op[11] != "removed" {
+			known[op[2]+" "+normal(op[3])] = op[3]
+		}
+	}
+	var none document
+	for _, q := range list {
+		path, ok := known[q.Method+" "+normal(q.Path)]
+		if !ok {
+			continue
+		}
+		e := entry{method: q.Method, path: path, kind: "query", schema: none.inline(q.Schema, nil).(map[string]any)}
+		e.min, _ = parseVersion(q.Min)
+		e.max, _ = parseVersion(q.Max)
+		entries = append(entries, e)
+	}
+	return entries, nil
 }
 
 // settle closes the windows of every operation.
