@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 // answers a fault rest.invalid_input with the service's own wording, or nil.
 type Schemas interface {
 	Validate(method, path, action string, v microversion.Version, body any) error
+	ValidateQuery(method, path string, v microversion.Version, q url.Values) error
 }
 
 // API is one service's face. Fields without a comment are required.
@@ -187,6 +189,11 @@ func (c *call) enter(w *answer, r *http.Request, p *auth.Principal, authErr erro
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, a.Deadline)
 		defer cancel()
+		if a.Schemas != nil && r.URL.RawQuery != "" {
+			if err := a.Schemas.ValidateQuery(route.Method, route.Path, v, r.URL.Query()); err != nil {
+				return err
+			}
+		}
 		if a.Schemas != nil && body != nil {
 			if err := a.Schemas.Validate(route.Method, route.Path, route.Action, v, body); err != nil {
 				return err
