@@ -1,0 +1,414 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"altostack/driver/qemu/qmp"
+	"altostack/kernel/fault"
+)
+
+// plugger brings a running QEMU to the devices wanted. Each step first asks
+// what is there, so the whole may be repeated after having broken off anywhere.
+type plugger struct {
+	*guest
+	mon  *qmp.Client
+	taps openTap
+}
+
+// adjust makes the running guest's disks and cards those of want. The turn is held.
+func (g *guest) adjust(ctx context.Context, want spec, taps openTap) error {
+	mon, err := g.monitor(ctx)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	have := g.rec.Spec
+	g.mu.Unlock()
+	p := plugger{g, mon, taps}
+	if err := p.unplugRest(ctx, have, want); err != nil {
+		return err
+	}
+	// What is about to be plugged is recorded first: a successor looks there for
+	// what may have been left half done.
+	intent := want
+	intent.VCPUs, intent.MemoryMiB, intent.Machine = have.VCPUs, have.MemoryMiB, have.Machine
+	g.update(func(r *record) {
+		intent.Generation = r.Spec.Generation
+		r.Spec = intent
+	})
+	devices, err := p.devices(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range want.Disks {
+		if err := p.plugDisk(ctx, d, devices); err != nil {
+			return err
+		}
+	}
+	for _, n := range want.NICs {
+		if err := p.plugNIC(ctx, n, devices); err != nil {
+			return err
+		}
+	}
+	g.update(func(r *record) { r.Spec.Generation, r.Spec.Power = want.Generation, want.Power })
+	return nil
+}
+
+// devices lists the ids of the devices that QEMU has.
+func (p plugger) devices(ctx context.Context) ([]string, error) {
+	var properties []struct {
+		Name string `json:"name"`
+		Type string `json:"type"`
+	}
+	if err := p.mon.Run(ctx, "qom-list", object{"path": "/machine/peripheral"}, &properties); err != nil {
+		return nil, p.silent(err)
+	}
+	var ids []string
+	for _, property := range properties {
+		if strings.HasPrefix(property.Type, "child<") {
+			ids = append(ids, property.Name)
+		}
+	}
+	return ids, nil
+}
+
+// unplugRest removes what is there or half there and not wanted as it is.
+func (p plugger) unplugRest(ctx context.Context, have, want spec) error {
+	devices, err := p.devices(ctx)
+	if err != nil {
+		return err
+	}
+	keepDisk, keepNIC := map[string]bool{}, map[string]bool{}
+	for _, d := range want.Disks {
+		old := findDisk(have.Disks, d.ID)
+		keepDisk[d.ID] = old != nil && old.same(d)
+	}
+	for _, n := range want.NICs {
+		keepNIC[n.PortID] = slices.Contains(have.NICs, n)
+	}
+	var disks, nics []string
+	for _, id := range devices {
+		if diskID, ok := strings.CutPrefix(id, diskPrefix); ok && !keepDisk[diskID] && p.pluggable(have, diskID) {
+			disks = append(disks, diskID)
+		}
+		if portID, ok := strings.CutPrefix(id, nicPrefix); ok && !keepNIC[portID] {
+			nics = append(nics, portID)
+		}
+	}
+	for _, d := range have.Disks {
+		if !keepDisk[d.ID] && !slices.Contains(disks, d.ID) && p.pluggable(have, d.ID) {
+			disks = append(disks, d.ID)
+		}
+	}
+	for _, n := range have.NICs {
+		if !keepNIC[n.PortID] && !slices.Contains(nics, n.PortID) {
+			nics = append(nics, n.PortID)
+		}
+	}
+	for _, id := range disks {
+		if err := p.unplugDisk(ctx, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range nics {
+		if err := p.unplugNIC(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pluggable says whether a disk can leave a running guest: one on an IDE bus,
+// such as the config drive, stays until the guest stops.
+func (p plugger) pluggable(have spec, diskID string) bool {
+	d := findDisk(have.Disks, diskID)
+	return d == nil || (d.Bus != "ide" && d.Bus != "cdrom")
+}
+
+func (p plugger) plugDisk(ctx context.Context, d disk, devices []string) error {
+	if slices.Contains(devices, d.deviceID()) {
+		return nil
+	}
+	if d.Bus == "ide" || d.Bus == "cdrom" {
+		return fault.New(fault.CodeQemuNoFreeSlot, "Disk %s cannot be plugged into running server %s: its bus does not allow it.", d.ID, p.id)
+	}
+	// A node may be left of an attempt that broke off.
+	if err := p.dropNode(ctx, d.node()); err != nil {
+		return err
+	}
+	place, err := p.place(ctx, d.Bus, devices)
+	if err != nil {
+		return err
+	}
+	if err := p.addNode(ctx, d); err != nil {
+		return err
+	}
+	if err := p.mon.Run(ctx, "device_add", diskDevice(d, place), nil); err != nil {
+		return errors.Join(p.silent(err), p.dropNode(context.WithoutCancel(ctx), d.node()))
+	}
+	return nil
+}
+
+// addNode hands the files of a disk over and makes its block node.
+func (p plugger) addNode(ctx context.Context, d disk) error {
+	sets := map[string]int{}
+	for _, f := range diskFiles(d) {
+		set, err := addFile(ctx, p.mon, f)
+		if err != nil {
+			return errors.Join(err, dropSets(context.WithoutCancel(ctx), p.mon, sets))
+		}
+		sets[f.Path] = set
+	}
+	node := blockNode(d, func(path string) int { return sets[path] })
+	if err := p.mon.Run(ctx, "blockdev-add", node, nil); err != nil {
+		cause := errors.Join(err, dropSets(context.WithoutCancel(ctx), p.mon, sets))
+		if strings.Contains(err.Error(), `" lock`) {
+			return fault.Because(cause, fault.CodeQemuDiskInUse, "Disk %s of server %s is in use elsewhere.", d.ID, p.id)
+		}
+		return fault.Because(cause, fault.CodeQemuDiskUnusable, "The host cannot use disk %s of server %s.", d.ID, p.id)
+	}
+	return nil
+}
+
+// addFile opens a file, hands it over, and answers its descriptor set.
+func addFile(ctx context.Context, mon *qmp.Client, what inherited) (int, error) {
+	f, err := openDisk(what)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	return addOpen(ctx, mon, f)
+}
+
+func addOpen(ctx context.Context, mon *qmp.Client, f *os.File) (int, error) {
+	var set struct {
+		ID int `json:"fdset-id"`
+	}
+	err := mon.Run(ctx, "add-fd", nil, &set, f)
+	return set.ID, err
+}
+
+func dropSets(ctx context.Context, mon *qmp.Client, sets map[string]int) error {
+	var all error
+	for _, set := range sets {
+		all = errors.Join(all, mon.Run(ctx, "remove-fd", object{"fdset-id": set}, nil))
+	}
+	return all
+}
+
+// node is what query-named-block-nodes says of one.
+type node struct {
+	Name  string `json:"node-name"`
+	File  string `json:"file"`
+	Image struct {
+		Size    int64 `json:"virtual-size"`
+		Backing *struct {
+			Name string `json:"filename"`
+		} `json:"backing-image"`
+	} `json:"image"`
+}
+
+func queryNodes(ctx context.Context, mon *qmp.Client) ([]node, error) {
+	var nodes []node
+	err := mon.Run(ctx, "query-named-block-nodes", object{"flat": true}, &nodes)
+	return nodes, err
+}
+
+func findNode(ctx context.Context, mon *qmp.Client, name string) (*node, error) {
+	nodes, err := queryNodes(ctx, mon)
+	for i := range nodes {
+		if nodes[i].Name == name {
+			return &nodes[i], err
+		}
+	}
+	return nil, err
+}
+
+// dropNode removes a block node that no device uses, and then every descriptor
+// that no node uses, which ends the files' locks. None there is success.
+func (p plugger) dropNode(ctx context.Context, name string) error {
+	return dropNode(ctx, p.mon, name)
+}
+
+func dropNode(ctx context.Context, mon *qmp.Client, name string) error {
+	found, err := findNode(ctx, mon, name)
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		if err := mon.Run(ctx, "blockdev-del", object{"node-name": name}, nil); err != nil {
+			return err
+		}
+	}
+	return sweepSets(ctx, mon)
+}
+
+// sweepSets removes the descriptor sets of files that no block node has open.
+func sweepSets(ctx context.Context, mon *qmp.Client) error {
+	nodes, err := queryNodes(ctx, mon)
+	if err != nil {
+		return err
+	}
+	var sets []struct {
+		ID  int `json:"fdset-id"`
+		FDs []struct {
+			Opaque string `json:"opaque"`
+		} `json:"fds"`
+	}
+	if err := mon.Run(ctx, "query-fdsets", nil, &sets); err != nil {
+		return err
+	}
+	for _, set := range sets {
+		name := fmt.Sprintf("/dev/fdset/%d", set.ID)
+		used := slices.ContainsFunc(nodes, func(n node) bool { return n.File == name })
+		console := len(set.FDs) > 0 && set.FDs[0].Opaque == "console"
+		if used || console || len(set.FDs) == 0 {
+			continue
+		}
+		if err := mon.Run(ctx, "remove-fd", object{"fdset-id": set.ID}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p plugger) unplugDisk(ctx context.Context, diskID string) error {
+	if err := p.unplug(ctx, diskPrefix+diskID); err != nil {
+		return err
+	}
+	if err := p.dropNode(ctx, nodeName(diskID)); err != nil {
+		return p.silent(err)
+	}
+	return nil
+}
+
+func (p plugger) plugNIC(ctx context.Context, n nic, devices []string) error {
+	if slices.Contains(devices, n.deviceID()) {
+		return nil
+	}
+	place, err := p.place(ctx, "virtio", devices)
+	if err != nil {
+		return err
+	}
+	if err := p.dropNetdev(ctx, n.PortID); err != nil {
+		return err
+	}
+	if p.taps == nil {
+		return fmt.Errorf("port %s has no tap", n.PortID)
+	}
+	tap, err := p.taps(ctx, n.PortID)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tap.Close() }()
+	name := "tap-" + n.PortID
+	if err := p.mon.Run(ctx, "getfd", object{"fdname": name}, nil, tap); err != nil {
+		return p.silent(err)
+	}
+	if err := p.mon.Run(ctx, "netdev_add", object{"type": "tap", "id": n.netdev(), "fd": name}, nil); err != nil {
+		_ = p.mon.Run(context.WithoutCancel(ctx), "closefd", object{"fdname": name}, nil)
+		return p.silent(err)
+	}
+	if err := p.mon.Run(ctx, "device_add", nicDevice(n, place), nil); err != nil {
+		return errors.Join(p.silent(err), p.dropNetdev(context.WithoutCancel(ctx), n.PortID))
+	}
+	return nil
+}
+
+// dropNetdev removes a card's back end. None there is success.
+func (p plugger) dropNetdev(ctx context.Context, portID string) error {
+	if err := p.mon.Run(ctx, "netdev_del", object{"id": netPrefix + portID}, nil); err != nil && !qmp.NotFound(err) {
+		return p.silent(err)
+	}
+	return nil
+}
+
+func (p plugger) unplugNIC(ctx context.Context, portID string) error {
+	if err := p.unplug(ctx, nicPrefix+portID); err != nil {
+		return err
+	}
+	return p.dropNetdev(ctx, portID)
+}
+
+// unplug asks the guest to let go of a device, again and again, until it has.
+func (p plugger) unplug(ctx context.Context, device string) error {
+	over, stop := p.d.cfg.Clock.After(p.d.cfg.UnplugTimeout)
+	defer stop()
+	for {
+		wake := p.stirred()
+		devices, err := p.devices(ctx)
+		if err != nil || !slices.Contains(devices, device) {
+			return err
+		}
+		// Refused while the last request is pending, which is as good.
+		_ = p.mon.Run(ctx, "device_del", object{"id": device}, nil)
+		again, stopAgain := p.d.cfg.Clock.After(retryUnplug)
+		select {
+		case <-wake:
+		case <-again:
+		case <-over:
+			stopAgain()
+			return fault.New(fault.CodeQemuUnplugRefused, "Server %s did not let go of a device.", p.id)
+		case <-ctx.Done():
+			stopAgain()
+			return ctx.Err()
+		}
+		stopAgain()
+	}
+}
+
+// place finds where a device can be plugged in.
+func (p plugger) place(ctx context.Context, bus string, devices []string) (slot, error) {
+	if bus == "scsi" {
+		if err := p.needSCSI(ctx, devices); err != nil {
+			return slot{}, err
+		}
+		return slot{"scsi0.0", -1}, nil
+	}
+	ports := slices.DeleteFunc(slices.Clone(devices), func(id string) bool {
+		return !strings.HasPrefix(id, portPrefix)
+	})
+	if len(ports) == 0 {
+		return slot{"pci.0", -1}, nil // machine pc, where QEMU finds a place
+	}
+	now, err := p.devices(ctx) // one may have been plugged since
+	if err != nil {
+		return slot{}, err
+	}
+	for _, id := range now {
+		var on string
+		get := object{"path": "/machine/peripheral/" + id, "property": "parent_bus"}
+		if err := p.mon.Run(ctx, "qom-get", get, &on); err != nil {
+			return slot{}, p.silent(err)
+		}
+		name := on[strings.LastIndex(on, "/")+1:]
+		ports = slices.DeleteFunc(ports, func(port string) bool { return port == name })
+	}
+	if len(ports) == 0 {
+		return slot{}, fault.New(fault.CodeQemuNoFreeSlot, "Running server %s has no free place for another device.", p.id)
+	}
+	return slot{ports[0], -1}, nil
+}
+
+func (p plugger) needSCSI(ctx context.Context, devices []string) error {
+	if slices.Contains(devices, "scsi0") {
+		return nil
+	}
+	now, err := p.devices(ctx)
+	if err != nil || slices.Contains(now, "scsi0") {
+		return err
+	}
+	place, err := p.place(ctx, "virtio", devices)
+	if err != nil {
+		return err
+	}
+	if err := p.mon.Run(ctx, "device_add", scsiController(place), nil); err != nil {
+		return p.silent(err)
+	}
+	return nil
+}
