@@ -18,7 +18,7 @@ func describe(e *jsonschema.ValidationError, value any) (keyword, reason string)
 	r := Repr(value)
 	switch k := e.ErrorKind.(type) {
 	case *kind.Type:
-		return "type", r + " is not of type " + quoted(k.Want)
+		return "type", r + " is not of type " + quoted(typeOrder(k.Want))
 	case *kind.Enum:
 		return "enum", r + " is not one of " + Repr(k.Want)
 	case *kind.Const:
@@ -54,6 +54,13 @@ func describe(e *jsonschema.ValidationError, value any) (keyword, reason string)
 		return keyword, reason
 	}
 	return "schema", r + " is not valid here"
+}
+
+// typeOrder lists alternatives as the original's schemas do, which the validator
+// has lost: null comes last, text before it.
+func typeOrder(types []string) []string {
+	order := []string{"boolean", "integer", "number", "array", "object", "string", "null"}
+	return slices.DeleteFunc(order, func(t string) bool { return !slices.Contains(types, t) })
 }
 
 // sizes words the limits on lengths; the case of 1 reads better on its own.

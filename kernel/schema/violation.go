@@ -125,7 +125,7 @@ var secrets = map[string]bool{
 func redact(path []string, v any) any {
 	for _, seg := range path {
 		if secrets[seg] {
-			if _, isText := v.(string); isText || v == nil {
+			if _, isText := v.(string); isText {
 				return "***"
 			}
 		}
