@@ -31,7 +31,8 @@ type TextSubject interface {
 type Target map[string]any
 
 // Lazy is a value of a [Target] that costs a look-up, such as Neutron's
-// "network:project_id"; it runs only if a check asks. False means absent.
+// "network:project_id"; it runs only if a check asks. False means absent. A plain
+// func() (any, bool) in a target is taken for one.
 type Lazy func() (any, bool)
 
 // Rule is a named check with what the service documents about it.

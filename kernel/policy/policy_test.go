@@ -100,7 +100,7 @@ func TestGrammar(t *testing.T) {
 		{"field:port:device_owner=~^network:", Target{"device_owner": "compute:nova"}, false},
 		{"field:rbac_policy:target_tenant=*", Target{"target_tenant": "*"}, true},
 		{"project_id:%(network:project_id)s", Target{"network:project_id": Lazy(func() (any, bool) { return "p1", true })}, true},
-		{"project_id:%(network:project_id)s", Target{"network:project_id": Lazy(func() (any, bool) { return nil, false })}, false},
+		{"project_id:%(network:project_id)s", Target{"network:project_id": func() (any, bool) { return nil, false }}, false},
 		{"user_id:100%%", nil, false},
 	}
 	for _, tt := range tests {

@@ -118,7 +118,10 @@ func (t Target) lookup(p part) (any, bool) {
 }
 
 func resolve(v any) (any, bool) {
-	if lazy, ok := v.(Lazy); ok {
+	switch lazy := v.(type) {
+	case Lazy:
+		return lazy()
+	case func() (any, bool):
 		return lazy()
 	}
 	return v, true

@@ -15,7 +15,7 @@ import (
 // describe words a fault as the validator of the original does and names its
 // keyword.
 func describe(e *jsonschema.ValidationError, value any) (keyword, reason string) {
-	r := Repr(value)
+	r := clip(Repr(value))
 	switch k := e.ErrorKind.(type) {
 	case *kind.Type:
 		return "type", r + " is not of type " + quoted(typeOrder(k.Want))
@@ -119,7 +119,7 @@ func additional(names []string) string {
 		verb = "were"
 	}
 	names = slices.Sorted(slices.Values(names))
-	return fmt.Sprintf("Additional properties are not allowed (%s %s unexpected)", quoted(names), verb)
+	return fmt.Sprintf("Additional properties are not allowed (%s %s unexpected)", clip(quoted(names)), verb)
 }
 
 // unmatched words unknown members of an object whose names have to match.
@@ -129,7 +129,7 @@ func unmatched(names, patterns []string) string {
 		verb = "do"
 	}
 	names = slices.Sorted(slices.Values(names))
-	return fmt.Sprintf("%s %s not match any of the regexes: %s", quoted(names), verb, quoted(patterns))
+	return fmt.Sprintf("%s %s not match any of the regexes: %s", clip(quoted(names)), verb, quoted(patterns))
 }
 
 // patternsAt finds the name patterns of the schema that a fault names by URL;

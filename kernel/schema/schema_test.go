@@ -144,6 +144,15 @@ func TestQuery(t *testing.T) {
 	}
 }
 
+// TestClipped: a huge value does not come back whole.
+func TestClipped(t *testing.T) {
+	body := map[string]any{"server": map[string]any{"name": strings.Repeat("a", 1<<20), "imageRef": "x", "flavorRef": "1"}}
+	v := Service("nova").Validate("POST", "/servers", "", 2, 1, body)
+	if v == nil || len(v.Message()) > 3*maxText {
+		t.Errorf("a message of %d bytes", len(v.Message()))
+	}
+}
+
 func TestRepr(t *testing.T) {
 	tests := map[string]string{
 		`null`: "None", `true`: "True", `false`: "False", `1`: "1", `-1.5`: "-1.5", `1.0`: "1.0", `1e3`: "1000.0",

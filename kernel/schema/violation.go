@@ -118,7 +118,7 @@ func keyword(e *jsonschema.ValidationError) string {
 // messages reach logs.
 var secrets = map[string]bool{
 	"password": true, "original_password": true, "adminPass": true, "secret": true, "passcode": true,
-	"blob": true, "auth_password": true, "auth_key": true, "token": true,
+	"blob": true, "auth_password": true, "auth_key": true, "token": true, "user_data": true,
 }
 
 // redact blanks a value that is a secret, or holds one.
@@ -182,7 +182,18 @@ func (v *Violation) Message() string {
 	if v.Query {
 		what = "query parameters "
 	}
-	return "Invalid input for " + what + v.Field + ". Value: " + Str(v.Value) + ". " + v.Reason
+	return "Invalid input for " + what + v.Field + ". Value: " + clip(Str(v.Value)) + ". " + v.Reason
+}
+
+// maxText bounds one value in a message, in bytes: a body of megabytes must not
+// come back in the answer and the log.
+const maxText = 1024
+
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "..."
 }
 
 // Error makes a violation usable as the hidden cause of a fault.
