@@ -168,6 +168,10 @@ func (s *Set) ValidateQuery(method, path string, major, minor int, query url.Val
 	}
 	values := make(map[string]any, len(query))
 	for name, list := range query {
+		if s.service == "placement" && len(list) > 0 {
+			values[name] = list[len(list)-1] // its schemas see the last of a name
+			continue
+		}
 		items := make([]any, len(list))
 		for i, v := range list {
 			items[i] = v

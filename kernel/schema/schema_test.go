@@ -144,6 +144,32 @@ func TestQuery(t *testing.T) {
 	}
 }
 
+// TestPlacementQuery: one value a name, and the version decides which names.
+func TestPlacementQuery(t *testing.T) {
+	tests := []struct {
+		path  string
+		minor int
+		query url.Values
+		want  string
+	}{
+		{"/resource_providers", 3, url.Values{"name": {"a"}}, ""},
+		{"/resource_providers", 3, url.Values{"in_tree": {"70a599e0-31e7-49b7-b260-868f441e862b"}}, "Invalid query string parameters: Additional properties are not allowed ('in_tree' was unexpected)"},
+		{"/resource_providers", 14, url.Values{"in_tree": {"x"}}, "Invalid query string parameters: 'x' is not a 'uuid'"},
+		{"/resource_providers", 24, url.Values{"member_of": {"70a599e0-31e7-49b7-b260-868f441e862b", "in:70a599e0-31e7-49b7-b260-868f441e862b"}}, ""},
+		{"/allocation_candidates", 39, url.Values{"resources": {"VCPU:1"}, "limit": {"5"}}, ""},
+		{"/allocation_candidates", 39, url.Values{"resources": {"VCPU:1"}, "limit": {"0"}}, "Invalid query string parameters: '0' does not match '^[1-9][0-9]*$'"},
+	}
+	for _, tt := range tests {
+		got := ""
+		if v := Service("placement").ValidateQuery("GET", tt.path, 1, tt.minor, tt.query); v != nil {
+			got = v.Message()
+		}
+		if got != tt.want {
+			t.Errorf("%s %v at 1.%d\n got: %s\nwant: %s", tt.path, tt.query, tt.minor, got, tt.want)
+		}
+	}
+}
+
 // TestClipped: a huge value does not come back whole.
 func TestClipped(t *testing.T) {
 	body := map[string]any{"server": map[string]any{"name": strings.Repeat("a", 1<<20), "imageRef": "x", "flavorRef": "1"}}

@@ -171,6 +171,9 @@ func (v *Violation) Message() string {
 	}
 	switch v.Service {
 	case "placement":
+		if v.Query {
+			return "Invalid query string parameters: " + v.Reason
+		}
 		return "JSON does not validate: " + v.Reason
 	case "glance":
 		return "Provided object does not match schema '" + v.object + "': " + v.Reason

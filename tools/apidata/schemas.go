@@ -68,8 +68,8 @@ func schemas(from, root string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", service, err)
 		}
-		if service == "nova" {
-			if entries, err = queries("nova_query.json", entries, ops); err != nil {
+		if service == "nova" || service == "placement" {
+			if entries, err = queries(service, entries, ops); err != nil {
 				return err
 			}
 		}
@@ -131,9 +131,11 @@ func requests(name, service string, ops [][]string) ([]entry, error) {
 	return slices.Concat(slices.Collect(maps.Values(byKey))...), nil
 }
 
-// queries adds Nova's schemas of query strings, read from its controllers: the
-// OpenAPI file has lost which versions refuse unknown parameters.
-func queries(name string, entries []entry, ops [][]string) ([]entry, error) {
+// queries adds the schemas of query strings, read from the controllers of Nova
+// and Placement (openstack/nova and openstack/placement, Apache-2.0): the
+// OpenAPI files have lost which versions refuse unknown parameters.
+func queries(service string, entries []entry, ops [][]string) ([]entry, error) {
+	name := service + "_query.json"
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -147,7 +149,7 @@ func queries(name string, entries []entry, ops [][]string) ([]entry, error) {
 	}
 	known := map[string]string{}
 	for _, op := range ops {
-		if op[0] == "nova" && op[11] != "removed" {
+		if op[0] == service && op[11] != "removed" {
 			known[op[2]+" "+normal(op[3])] = op[3]
 		}
 	}
