@@ -90,6 +90,9 @@ func TestCoverage(t *testing.T) {
 	if len(r.Missing) != 268 || r.Missing[0].Tier != 1 || r.Missing[267].Tier != 3 {
 		t.Errorf("missing: %d", len(r.Missing))
 	}
+	if text := Table([]Report{r}); !strings.Contains(text, "2/270") || !strings.Contains(text, "unknown 1") {
+		t.Errorf("table:\n%s", text)
+	}
 	var all []RouteKey
 	for _, op := range Operations("cinder") {
 		all = append(all, op.Key())

@@ -41,6 +41,16 @@ func (r Report) String() string {
 		cell(r.Tiers[1]), cell(r.Tiers[2]), cell(r.Tiers[3]), cell(r.All), len(r.Unknown))
 }
 
+// Table renders reports under one heading, for people.
+func Table(reports []Report) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-10s %9s %9s %9s %10s\n", "service", "tier 1", "tier 2", "tier 3", "all")
+	for _, r := range reports {
+		fmt.Fprintln(&b, r)
+	}
+	return b.String()
+}
+
 // Coverage compares routed with the documented operations of service. Names of
 // path parameters do not matter, the version prefix and the optional project id
 // may be left out, and for Neutron "-" and "_" are the same letter.

@@ -146,11 +146,12 @@ func novaName(format, reason string, spaces, colon bool) *jsonschema.Format {
 	}}
 }
 
-// isPrintable is Nova's notion: no control characters and no separators but
-// horizontal spaces.
+// isPrintable is Nova's notion: letters, marks, digits, punctuation, symbols
+// and horizontal spaces. Nova stops at U+FFFE; characters above are accepted
+// here, as there is no three-byte column they would have to fit.
 func isPrintable(s string) bool {
 	for _, r := range s {
-		if unicode.Is(unicode.C, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) || r == utf8.RuneError {
+		if r == utf8.RuneError || !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs) {
 			return false
 		}
 	}
