@@ -4,95 +4,273 @@ package fault
 
 // The codes there are.
 const (
-	CodeAgentBuildCanceled      Code = "agent.build_canceled"
-	CodeAgentDisksFailed        Code = "agent.disks_failed"
-	CodeAgentGuestNotRunning    Code = "agent.guest_not_running"
-	CodeAgentGuestUnknown       Code = "agent.guest_unknown"
-	CodeAgentHypervisorFailed   Code = "agent.hypervisor_failed"
-	CodeAgentImageCorrupt       Code = "agent.image_corrupt"
-	CodeAgentImageUnavailable   Code = "agent.image_unavailable"
-	CodeAgentNoLocalRoot        Code = "agent.no_local_root"
-	CodeAgentNoSpace            Code = "agent.no_space"
-	CodeAgentPortUnavailable    Code = "agent.port_unavailable"
-	CodeAgentServiceUnavailable Code = "agent.service_unavailable"
-	CodeAgentStaleDescription   Code = "agent.stale_description"
-	CodeAgentVolumeUnavailable  Code = "agent.volume_unavailable"
-	CodeAgentWiringFailed       Code = "agent.wiring_failed"
-	CodeAuthUnauthenticated     Code = "auth.unauthenticated"
-	CodeBusNobody               Code = "bus.nobody"
-	CodeDbBusy                  Code = "db.busy"
-	CodeDbStale                 Code = "db.stale"
-	CodeMicroversionMalformed   Code = "microversion.malformed"
-	CodeMicroversionUnsupported Code = "microversion.unsupported"
-	CodePageBadLimit            Code = "page.bad_limit"
-	CodePageBadMarker           Code = "page.bad_marker"
-	CodePageBadSort             Code = "page.bad_sort"
-	CodePolicyForbidden         Code = "policy.forbidden"
-	CodeQemuCopyFailed          Code = "qemu.copy_failed"
-	CodeQemuDiskInUse           Code = "qemu.disk_in_use"
-	CodeQemuDiskUnusable        Code = "qemu.disk_unusable"
-	CodeQemuGuestSilent         Code = "qemu.guest_silent"
-	CodeQemuMissing             Code = "qemu.missing"
-	CodeQemuNoFreeSlot          Code = "qemu.no_free_slot"
-	CodeQemuStartFailed         Code = "qemu.start_failed"
-	CodeQemuUnplugRefused       Code = "qemu.unplug_refused"
-	CodeQemuUnsupported         Code = "qemu.unsupported"
-	CodeRestBadContentType      Code = "rest.bad_content_type"
-	CodeRestBadJson             Code = "rest.bad_json"
-	CodeRestBadMethod           Code = "rest.bad_method"
-	CodeRestBodyTooLarge        Code = "rest.body_too_large"
-	CodeRestCanceled            Code = "rest.canceled"
-	CodeRestInternal            Code = "rest.internal"
-	CodeRestInvalidInput        Code = "rest.invalid_input"
-	CodeRestNotFound            Code = "rest.not_found"
-	CodeRestTooSlow             Code = "rest.too_slow"
-	CodeSagaCanceled            Code = "saga.canceled"
-	CodeSagaDeadline            Code = "saga.deadline"
+	CodeAgentBuildCanceled               Code = "agent.build_canceled"
+	CodeAgentDisksFailed                 Code = "agent.disks_failed"
+	CodeAgentGuestNotRunning             Code = "agent.guest_not_running"
+	CodeAgentGuestUnknown                Code = "agent.guest_unknown"
+	CodeAgentHypervisorFailed            Code = "agent.hypervisor_failed"
+	CodeAgentImageCorrupt                Code = "agent.image_corrupt"
+	CodeAgentImageUnavailable            Code = "agent.image_unavailable"
+	CodeAgentNoLocalRoot                 Code = "agent.no_local_root"
+	CodeAgentNoSpace                     Code = "agent.no_space"
+	CodeAgentPortUnavailable             Code = "agent.port_unavailable"
+	CodeAgentServiceUnavailable          Code = "agent.service_unavailable"
+	CodeAgentStaleDescription            Code = "agent.stale_description"
+	CodeAgentVolumeUnavailable           Code = "agent.volume_unavailable"
+	CodeAgentWiringFailed                Code = "agent.wiring_failed"
+	CodeAuthUnauthenticated              Code = "auth.unauthenticated"
+	CodeBusNobody                        Code = "bus.nobody"
+	CodeDbBusy                           Code = "db.busy"
+	CodeDbStale                          Code = "db.stale"
+	CodeMicroversionMalformed            Code = "microversion.malformed"
+	CodeMicroversionUnsupported          Code = "microversion.unsupported"
+	CodeNetworkAddressExhausted          Code = "network.address_exhausted"
+	CodeNetworkAddressGroupInUse         Code = "network.address_group_in_use"
+	CodeNetworkAddressGroupNotFound      Code = "network.address_group_not_found"
+	CodeNetworkAddressInUse              Code = "network.address_in_use"
+	CodeNetworkAddressNotInSubnet        Code = "network.address_not_in_subnet"
+	CodeNetworkAddressNotValid           Code = "network.address_not_valid"
+	CodeNetworkAddressScopeInUse         Code = "network.address_scope_in_use"
+	CodeNetworkAddressScopeNotFound      Code = "network.address_scope_not_found"
+	CodeNetworkAgentNotFound             Code = "network.agent_not_found"
+	CodeNetworkBadRequest                Code = "network.bad_request"
+	CodeNetworkDefaultGroupExists        Code = "network.default_group_exists"
+	CodeNetworkDefaultGroupFixed         Code = "network.default_group_fixed"
+	CodeNetworkDefaultGroupKept          Code = "network.default_group_kept"
+	CodeNetworkDeviceNotOwned            Code = "network.device_not_owned"
+	CodeNetworkExtensionNotFound         Code = "network.extension_not_found"
+	CodeNetworkExternalExhausted         Code = "network.external_exhausted"
+	CodeNetworkExternalInUse             Code = "network.external_in_use"
+	CodeNetworkFipAssociated             Code = "network.fip_associated"
+	CodeNetworkFipPortTaken              Code = "network.fip_port_taken"
+	CodeNetworkFipUnreachable            Code = "network.fip_unreachable"
+	CodeNetworkFloatingipNotFound        Code = "network.floatingip_not_found"
+	CodeNetworkGatewayInPool             Code = "network.gateway_in_pool"
+	CodeNetworkGatewayInUse              Code = "network.gateway_in_use"
+	CodeNetworkGatewayNeeded             Code = "network.gateway_needed"
+	CodeNetworkInterfaceNeeded           Code = "network.interface_needed"
+	CodeNetworkInterfaceNotFound         Code = "network.interface_not_found"
+	CodeNetworkInterfaceNotOnSubnet      Code = "network.interface_not_on_subnet"
+	CodeNetworkInterfaceRoute            Code = "network.interface_route"
+	CodeNetworkInvalidCidr               Code = "network.invalid_cidr"
+	CodeNetworkInvalidInput              Code = "network.invalid_input"
+	CodeNetworkInvalidSharing            Code = "network.invalid_sharing"
+	CodeNetworkMacInUse                  Code = "network.mac_in_use"
+	CodeNetworkMalformed                 Code = "network.malformed"
+	CodeNetworkNetworkInUse              Code = "network.network_in_use"
+	CodeNetworkNetworkNotFound           Code = "network.network_not_found"
+	CodeNetworkNoNetwork                 Code = "network.no_network"
+	CodeNetworkNotFound                  Code = "network.not_found"
+	CodeNetworkOverQuota                 Code = "network.over_quota"
+	CodeNetworkPairsNeedSecurity         Code = "network.pairs_need_security"
+	CodeNetworkPhysicalNetworkInUse      Code = "network.physical_network_in_use"
+	CodeNetworkPoolBadPrefix             Code = "network.pool_bad_prefix"
+	CodeNetworkPoolDelete                Code = "network.pool_delete"
+	CodeNetworkPoolExhausted             Code = "network.pool_exhausted"
+	CodeNetworkPoolInvalid               Code = "network.pool_invalid"
+	CodeNetworkPoolOutside               Code = "network.pool_outside"
+	CodeNetworkPoolOverlap               Code = "network.pool_overlap"
+	CodeNetworkPoolQuota                 Code = "network.pool_quota"
+	CodeNetworkPortForwardingConflict    Code = "network.port_forwarding_conflict"
+	CodeNetworkPortForwardingNotFound    Code = "network.port_forwarding_not_found"
+	CodeNetworkPortInUse                 Code = "network.port_in_use"
+	CodeNetworkPortNotFound              Code = "network.port_not_found"
+	CodeNetworkPortSecurityNeeded        Code = "network.port_security_needed"
+	CodeNetworkPortSecurityWithGroups    Code = "network.port_security_with_groups"
+	CodeNetworkQuotaUnknown              Code = "network.quota_unknown"
+	CodeNetworkRbacExists                Code = "network.rbac_exists"
+	CodeNetworkRbacNotFound              Code = "network.rbac_not_found"
+	CodeNetworkRevision                  Code = "network.revision"
+	CodeNetworkRouterInUse               Code = "network.router_in_use"
+	CodeNetworkRouterNotFound            Code = "network.router_not_found"
+	CodeNetworkRoutesInvalid             Code = "network.routes_invalid"
+	CodeNetworkRuleExists                Code = "network.rule_exists"
+	CodeNetworkRuleInvalid               Code = "network.rule_invalid"
+	CodeNetworkSecurityGroupInUse        Code = "network.security_group_in_use"
+	CodeNetworkSecurityGroupNotFound     Code = "network.security_group_not_found"
+	CodeNetworkSecurityGroupRuleNotFound Code = "network.security_group_rule_not_found"
+	CodeNetworkSegmentInUse              Code = "network.segment_in_use"
+	CodeNetworkServicePort               Code = "network.service_port"
+	CodeNetworkSubnetInUse               Code = "network.subnet_in_use"
+	CodeNetworkSubnetMismatch            Code = "network.subnet_mismatch"
+	CodeNetworkSubnetNotFound            Code = "network.subnet_not_found"
+	CodeNetworkSubnetpoolNotFound        Code = "network.subnetpool_not_found"
+	CodeNetworkTagNotFound               Code = "network.tag_not_found"
+	CodePageBadLimit                     Code = "page.bad_limit"
+	CodePageBadMarker                    Code = "page.bad_marker"
+	CodePageBadSort                      Code = "page.bad_sort"
+	CodePlacementBadQuery                Code = "placement.bad_query"
+	CodePlacementBadUnit                 Code = "placement.bad_unit"
+	CodePlacementDuplicateName           Code = "placement.duplicate_name"
+	CodePlacementDuplicateQuery          Code = "placement.duplicate_query"
+	CodePlacementGenerationConflict      Code = "placement.generation_conflict"
+	CodePlacementInvalid                 Code = "placement.invalid"
+	CodePlacementInventoryInUse          Code = "placement.inventory_in_use"
+	CodePlacementMissingQuery            Code = "placement.missing_query"
+	CodePlacementNameExists              Code = "placement.name_exists"
+	CodePlacementNameInUse               Code = "placement.name_in_use"
+	CodePlacementNoInventory             Code = "placement.no_inventory"
+	CodePlacementNoRoom                  Code = "placement.no_room"
+	CodePlacementNotAcceptable           Code = "placement.not_acceptable"
+	CodePlacementNotFound                Code = "placement.not_found"
+	CodePlacementProviderHasChildren     Code = "placement.provider_has_children"
+	CodePlacementProviderInUse           Code = "placement.provider_in_use"
+	CodePlacementUnknownProvider         Code = "placement.unknown_provider"
+	CodePolicyForbidden                  Code = "policy.forbidden"
+	CodeQemuCopyFailed                   Code = "qemu.copy_failed"
+	CodeQemuDiskInUse                    Code = "qemu.disk_in_use"
+	CodeQemuDiskUnusable                 Code = "qemu.disk_unusable"
+	CodeQemuGuestSilent                  Code = "qemu.guest_silent"
+	CodeQemuMissing                      Code = "qemu.missing"
+	CodeQemuNoFreeSlot                   Code = "qemu.no_free_slot"
+	CodeQemuStartFailed                  Code = "qemu.start_failed"
+	CodeQemuUnplugRefused                Code = "qemu.unplug_refused"
+	CodeQemuUnsupported                  Code = "qemu.unsupported"
+	CodeRestBadContentType               Code = "rest.bad_content_type"
+	CodeRestBadJson                      Code = "rest.bad_json"
+	CodeRestBadMethod                    Code = "rest.bad_method"
+	CodeRestBodyTooLarge                 Code = "rest.body_too_large"
+	CodeRestCanceled                     Code = "rest.canceled"
+	CodeRestInternal                     Code = "rest.internal"
+	CodeRestInvalidInput                 Code = "rest.invalid_input"
+	CodeRestNotFound                     Code = "rest.not_found"
+	CodeRestTooSlow                      Code = "rest.too_slow"
+	CodeSagaCanceled                     Code = "saga.canceled"
+	CodeSagaDeadline                     Code = "saga.deadline"
 )
 
 var definitions = map[Code]Definition{
-	CodeAgentBuildCanceled:      {Code: CodeAgentBuildCanceled, Kind: Conflict, Type: "", Hint: "Look at what removed the server while it was being built.", Meaning: "The build was given up because the guest is being removed."},
-	CodeAgentDisksFailed:        {Code: CodeAgentDisksFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The host could not make the guest's disks."},
-	CodeAgentGuestNotRunning:    {Code: CodeAgentGuestNotRunning, Kind: Conflict, Type: "", Hint: "Start the server first.", Meaning: "The guest does not run, so it cannot be asked."},
-	CodeAgentGuestUnknown:       {Code: CodeAgentGuestUnknown, Kind: NotFound, Type: "", Hint: "Look at which host the server is on.", Meaning: "The host has no such guest."},
-	CodeAgentHypervisorFailed:   {Code: CodeAgentHypervisorFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The hypervisor did not do what it was asked."},
-	CodeAgentImageCorrupt:       {Code: CodeAgentImageCorrupt, Kind: Invalid, Type: "", Hint: "Upload the image again.", Meaning: "The image's bytes are not those its digest names."},
-	CodeAgentImageUnavailable:   {Code: CodeAgentImageUnavailable, Kind: Invalid, Type: "", Hint: "Check that the image exists and is active.", Meaning: "The image service does not give the image out any more."},
-	CodeAgentNoLocalRoot:        {Code: CodeAgentNoLocalRoot, Kind: Invalid, Type: "", Hint: "Take a snapshot of the volume instead.", Meaning: "The guest's root disk is a volume, so the host has no copy to make."},
-	CodeAgentNoSpace:            {Code: CodeAgentNoSpace, Kind: Unavailable, Type: "", Hint: "Free room on the host, or let another host take it.", Meaning: "The host's disk is full."},
-	CodeAgentPortUnavailable:    {Code: CodeAgentPortUnavailable, Kind: Invalid, Type: "", Hint: "Check that the port exists and is bound to this host.", Meaning: "The network service does not know one of the guest's ports."},
-	CodeAgentServiceUnavailable: {Code: CodeAgentServiceUnavailable, Kind: Unavailable, Type: "", Hint: "Look at the health of the service named; then try again.", Meaning: "A service that the host asked did not answer as it should."},
-	CodeAgentStaleDescription:   {Code: CodeAgentStaleDescription, Kind: Conflict, Type: "", Hint: "Read the server again and repeat the change.", Meaning: "The host already has a newer description of the guest."},
-	CodeAgentVolumeUnavailable:  {Code: CodeAgentVolumeUnavailable, Kind: Invalid, Type: "", Hint: "Detach the volume, or wait until it is available.", Meaning: "The volume service gives no connection for the attachment."},
-	CodeAgentWiringFailed:       {Code: CodeAgentWiringFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The host's network could not be programmed."},
-	CodeAuthUnauthenticated:     {Code: CodeAuthUnauthenticated, Kind: Unauthenticated, Type: "", Hint: "Get a new token from the identity service.", Meaning: "No token, or one that is not valid any more."},
-	CodeBusNobody:               {Code: CodeBusNobody, Kind: Unavailable, Type: "", Hint: "Look at 'altostack status' to see which hosts and services are up.", Meaning: "No process answers the subject."},
-	CodeDbBusy:                  {Code: CodeDbBusy, Kind: Unavailable, Type: "", Hint: "Try again.", Meaning: "The database did not take the write in time."},
-	CodeDbStale:                 {Code: CodeDbStale, Kind: Conflict, Type: "", Hint: "Read it again and repeat the change.", Meaning: "Another request changed the row first."},
-	CodeMicroversionMalformed:   {Code: CodeMicroversionMalformed, Kind: Invalid, Type: "", Hint: "Send MAJOR.MINOR, or latest.", Meaning: "The version header is not a version."},
-	CodeMicroversionUnsupported: {Code: CodeMicroversionUnsupported, Kind: NotAcceptable, Type: "", Hint: "Choose a version within the range that the version document gives.", Meaning: "The version is outside of what the service speaks."},
-	CodePageBadLimit:            {Code: CodePageBadLimit, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Send a positive whole number.", Meaning: "The limit is not a number of 0 or more."},
-	CodePageBadMarker:           {Code: CodePageBadMarker, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Start again without a marker.", Meaning: "The marker names nothing that the caller may see."},
-	CodePageBadSort:             {Code: CodePageBadSort, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Sort by an attribute that the reference lists as a sort key.", Meaning: "The sort key or direction is unknown."},
-	CodePolicyForbidden:         {Code: CodePolicyForbidden, Kind: Forbidden, Type: "PolicyNotAuthorized", Hint: "Ask for a role that the rule names; 'altostack policy explain' shows which.", Meaning: "The policy rule refuses."},
-	CodeQemuCopyFailed:          {Code: CodeQemuCopyFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log, then try again.", Meaning: "The disk could not be copied."},
-	CodeQemuDiskInUse:           {Code: CodeQemuDiskInUse, Kind: Conflict, Type: "", Hint: "Find what else uses the disk and end it.", Meaning: "Something else holds one of the guest's disks."},
-	CodeQemuDiskUnusable:        {Code: CodeQemuDiskUnusable, Kind: Invalid, Type: "", Hint: "Restore the disk from a copy.", Meaning: "A disk file is missing or is not what its format says."},
-	CodeQemuGuestSilent:         {Code: CodeQemuGuestSilent, Kind: Unavailable, Type: "", Hint: "Reboot the server hard.", Meaning: "The guest's process does not answer its control channel."},
-	CodeQemuMissing:             {Code: CodeQemuMissing, Kind: Unavailable, Type: "", Hint: "Install qemu-system-x86, and make sure that the binary configured is there.", Meaning: "The host has no usable QEMU."},
-	CodeQemuNoFreeSlot:          {Code: CodeQemuNoFreeSlot, Kind: Conflict, Type: "", Hint: "Detach something, or stop and start the server.", Meaning: "A running guest has no free place for another device."},
-	CodeQemuStartFailed:         {Code: CodeQemuStartFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "QEMU ended before the guest ran."},
-	CodeQemuUnplugRefused:       {Code: CodeQemuUnplugRefused, Kind: Conflict, Type: "", Hint: "Unmount the disk in the guest and try again, or stop the server.", Meaning: "The guest did not let go of a device in time."},
-	CodeQemuUnsupported:         {Code: CodeQemuUnsupported, Kind: Invalid, Type: "", Hint: "Change the flavor's or the image's properties.", Meaning: "The guest asks for what the driver does not offer."},
-	CodeRestBadContentType:      {Code: CodeRestBadContentType, Kind: UnsupportedType, Type: "", Hint: "Send Content-Type: application/json.", Meaning: "The body's content type is not accepted."},
-	CodeRestBadJson:             {Code: CodeRestBadJson, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Send one well-formed JSON object.", Meaning: "The body is not the JSON object that was expected."},
-	CodeRestBadMethod:           {Code: CodeRestBadMethod, Kind: BadMethod, Type: "", Hint: "Use one of the methods named in the Allow header.", Meaning: "The path does not take this method."},
-	CodeRestBodyTooLarge:        {Code: CodeRestBodyTooLarge, Kind: TooLarge, Type: "", Hint: "Send a smaller body.", Meaning: "The body is over the limit."},
-	CodeRestCanceled:            {Code: CodeRestCanceled, Kind: Unavailable, Type: "", Hint: "", Meaning: "The client went away before the answer."},
-	CodeRestInternal:            {Code: CodeRestInternal, Kind: Internal, Type: "", Hint: "Report it with the request id; the log has the cause under that id.", Meaning: "The server met an unexpected condition."},
-	CodeRestInvalidInput:        {Code: CodeRestInvalidInput, Kind: Invalid, Type: "HTTPBadRequest", Hint: "", Meaning: "A field has a wrong type, form or value."},
-	CodeRestNotFound:            {Code: CodeRestNotFound, Kind: NotFound, Type: "HTTPNotFound", Hint: "Check the path against the service's version document.", Meaning: "No such path."},
-	CodeRestTooSlow:             {Code: CodeRestTooSlow, Kind: Unavailable, Type: "", Hint: "Try again; if it stays, look at the load.", Meaning: "The request ran into its deadline."},
-	CodeSagaCanceled:            {Code: CodeSagaCanceled, Kind: Conflict, Type: "", Hint: "", Meaning: "A later request, as a delete, gave the operation up."},
-	CodeSagaDeadline:            {Code: CodeSagaDeadline, Kind: Unavailable, Type: "", Hint: "Look at the trace for the step that took too long, then try again.", Meaning: "The operation did not end within its deadline."},
+	CodeAgentBuildCanceled:               {Code: CodeAgentBuildCanceled, Kind: Conflict, Type: "", Hint: "Look at what removed the server while it was being built.", Meaning: "The build was given up because the guest is being removed."},
+	CodeAgentDisksFailed:                 {Code: CodeAgentDisksFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The host could not make the guest's disks."},
+	CodeAgentGuestNotRunning:             {Code: CodeAgentGuestNotRunning, Kind: Conflict, Type: "", Hint: "Start the server first.", Meaning: "The guest does not run, so it cannot be asked."},
+	CodeAgentGuestUnknown:                {Code: CodeAgentGuestUnknown, Kind: NotFound, Type: "", Hint: "Look at which host the server is on.", Meaning: "The host has no such guest."},
+	CodeAgentHypervisorFailed:            {Code: CodeAgentHypervisorFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The hypervisor did not do what it was asked."},
+	CodeAgentImageCorrupt:                {Code: CodeAgentImageCorrupt, Kind: Invalid, Type: "", Hint: "Upload the image again.", Meaning: "The image's bytes are not those its digest names."},
+	CodeAgentImageUnavailable:            {Code: CodeAgentImageUnavailable, Kind: Invalid, Type: "", Hint: "Check that the image exists and is active.", Meaning: "The image service does not give the image out any more."},
+	CodeAgentNoLocalRoot:                 {Code: CodeAgentNoLocalRoot, Kind: Invalid, Type: "", Hint: "Take a snapshot of the volume instead.", Meaning: "The guest's root disk is a volume, so the host has no copy to make."},
+	CodeAgentNoSpace:                     {Code: CodeAgentNoSpace, Kind: Unavailable, Type: "", Hint: "Free room on the host, or let another host take it.", Meaning: "The host's disk is full."},
+	CodeAgentPortUnavailable:             {Code: CodeAgentPortUnavailable, Kind: Invalid, Type: "", Hint: "Check that the port exists and is bound to this host.", Meaning: "The network service does not know one of the guest's ports."},
+	CodeAgentServiceUnavailable:          {Code: CodeAgentServiceUnavailable, Kind: Unavailable, Type: "", Hint: "Look at the health of the service named; then try again.", Meaning: "A service that the host asked did not answer as it should."},
+	CodeAgentStaleDescription:            {Code: CodeAgentStaleDescription, Kind: Conflict, Type: "", Hint: "Read the server again and repeat the change.", Meaning: "The host already has a newer description of the guest."},
+	CodeAgentVolumeUnavailable:           {Code: CodeAgentVolumeUnavailable, Kind: Invalid, Type: "", Hint: "Detach the volume, or wait until it is available.", Meaning: "The volume service gives no connection for the attachment."},
+	CodeAgentWiringFailed:                {Code: CodeAgentWiringFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The host's network could not be programmed."},
+	CodeAuthUnauthenticated:              {Code: CodeAuthUnauthenticated, Kind: Unauthenticated, Type: "", Hint: "Get a new token from the identity service.", Meaning: "No token, or one that is not valid any more."},
+	CodeBusNobody:                        {Code: CodeBusNobody, Kind: Unavailable, Type: "", Hint: "Look at 'altostack status' to see which hosts and services are up.", Meaning: "No process answers the subject."},
+	CodeDbBusy:                           {Code: CodeDbBusy, Kind: Unavailable, Type: "", Hint: "Try again.", Meaning: "The database did not take the write in time."},
+	CodeDbStale:                          {Code: CodeDbStale, Kind: Conflict, Type: "", Hint: "Read it again and repeat the change.", Meaning: "Another request changed the row first."},
+	CodeMicroversionMalformed:            {Code: CodeMicroversionMalformed, Kind: Invalid, Type: "", Hint: "Send MAJOR.MINOR, or latest.", Meaning: "The version header is not a version."},
+	CodeMicroversionUnsupported:          {Code: CodeMicroversionUnsupported, Kind: NotAcceptable, Type: "", Hint: "Choose a version within the range that the version document gives.", Meaning: "The version is outside of what the service speaks."},
+	CodeNetworkAddressExhausted:          {Code: CodeNetworkAddressExhausted, Kind: Conflict, Type: "IpAddressGenerationFailure", Hint: "Delete ports that are not needed, widen an allocation pool, or add a subnet.", Meaning: "No address is left in the pools of the network's subnets."},
+	CodeNetworkAddressGroupInUse:         {Code: CodeNetworkAddressGroupInUse, Kind: Conflict, Type: "AddressGroupInUse", Hint: "", Meaning: "A security group rule refers to the address group."},
+	CodeNetworkAddressGroupNotFound:      {Code: CodeNetworkAddressGroupNotFound, Kind: NotFound, Type: "AddressGroupNotFound", Hint: "", Meaning: "No address group that the caller sees has the id."},
+	CodeNetworkAddressInUse:              {Code: CodeNetworkAddressInUse, Kind: Conflict, Type: "IpAddressAlreadyAllocated", Hint: "Choose another address, or leave the choice to the service.", Meaning: "Another port has the address."},
+	CodeNetworkAddressNotInSubnet:        {Code: CodeNetworkAddressNotInSubnet, Kind: Invalid, Type: "InvalidIpForSubnet", Hint: "", Meaning: "The address is not a host address of the subnet."},
+	CodeNetworkAddressNotValid:           {Code: CodeNetworkAddressNotValid, Kind: Invalid, Type: "InvalidIpForNetwork", Hint: "", Meaning: "The address is in no subnet of the network."},
+	CodeNetworkAddressScopeInUse:         {Code: CodeNetworkAddressScopeInUse, Kind: Conflict, Type: "AddressScopeInUse", Hint: "", Meaning: "A subnet pool belongs to the address scope."},
+	CodeNetworkAddressScopeNotFound:      {Code: CodeNetworkAddressScopeNotFound, Kind: NotFound, Type: "AddressScopeNotFound", Hint: "", Meaning: "No address scope that the caller sees has the id."},
+	CodeNetworkAgentNotFound:             {Code: CodeNetworkAgentNotFound, Kind: NotFound, Type: "AgentNotFound", Hint: "", Meaning: "No host has the agent."},
+	CodeNetworkBadRequest:                {Code: CodeNetworkBadRequest, Kind: Invalid, Type: "BadRequest", Hint: "", Meaning: "The request contradicts the state of what it names."},
+	CodeNetworkDefaultGroupExists:        {Code: CodeNetworkDefaultGroupExists, Kind: Conflict, Type: "SecurityGroupDefaultAlreadyExists", Hint: "", Meaning: "Every project has its default security group already; the name is taken."},
+	CodeNetworkDefaultGroupFixed:         {Code: CodeNetworkDefaultGroupFixed, Kind: Conflict, Type: "SecurityGroupCannotUpdateDefault", Hint: "", Meaning: "The default security group keeps its name."},
+	CodeNetworkDefaultGroupKept:          {Code: CodeNetworkDefaultGroupKept, Kind: Conflict, Type: "SecurityGroupCannotRemoveDefault", Hint: "", Meaning: "The default security group goes with its project."},
+	CodeNetworkDeviceNotOwned:            {Code: CodeNetworkDeviceNotOwned, Kind: Conflict, Type: "DeviceIDNotOwnedByTenant", Hint: "", Meaning: "The device id names a router of another project."},
+	CodeNetworkExtensionNotFound:         {Code: CodeNetworkExtensionNotFound, Kind: NotFound, Type: "HTTPNotFound", Hint: "", Meaning: "No extension has the alias."},
+	CodeNetworkExternalExhausted:         {Code: CodeNetworkExternalExhausted, Kind: Invalid, Type: "ExternalIpAddressExhausted", Hint: "Delete floating IPs that are not needed, or add a subnet to the external network.", Meaning: "The external network has no address left."},
+	CodeNetworkExternalInUse:             {Code: CodeNetworkExternalInUse, Kind: Conflict, Type: "ExternalNetworkInUse", Hint: "", Meaning: "Routers or floating IPs use the external network."},
+	CodeNetworkFipAssociated:             {Code: CodeNetworkFipAssociated, Kind: Conflict, Type: "FipAssociated", Hint: "", Meaning: "The port still has a floating IP."},
+	CodeNetworkFipPortTaken:              {Code: CodeNetworkFipPortTaken, Kind: Conflict, Type: "FloatingIPPortAlreadyAssociated", Hint: "", Meaning: "The fixed address has a floating IP already."},
+	CodeNetworkFipUnreachable:            {Code: CodeNetworkFipUnreachable, Kind: NotFound, Type: "ExternalGatewayForFloatingIPNotFound", Hint: "Add the subnet to a router with a gateway to the external network.", Meaning: "No router leads from the port's subnet to the external network."},
+	CodeNetworkFloatingipNotFound:        {Code: CodeNetworkFloatingipNotFound, Kind: NotFound, Type: "FloatingIPNotFound", Hint: "", Meaning: "No floating IP that the caller sees has the id."},
+	CodeNetworkGatewayInPool:             {Code: CodeNetworkGatewayInPool, Kind: Conflict, Type: "GatewayConflictWithAllocationPools", Hint: "", Meaning: "The gateway lies in an allocation pool."},
+	CodeNetworkGatewayInUse:              {Code: CodeNetworkGatewayInUse, Kind: Conflict, Type: "GatewayIpInUse", Hint: "", Meaning: "A port has the subnet's gateway address."},
+	CodeNetworkGatewayNeeded:             {Code: CodeNetworkGatewayNeeded, Kind: Conflict, Type: "RouterExternalGatewayInUseByFloatingIp", Hint: "", Meaning: "Floating IPs need the router's gateway."},
+	CodeNetworkInterfaceNeeded:           {Code: CodeNetworkInterfaceNeeded, Kind: Conflict, Type: "RouterInterfaceInUseByFloatingIP", Hint: "", Meaning: "Floating IPs need the router's interface."},
+	CodeNetworkInterfaceNotFound:         {Code: CodeNetworkInterfaceNotFound, Kind: NotFound, Type: "RouterInterfaceNotFound", Hint: "", Meaning: "The router has no such interface."},
+	CodeNetworkInterfaceNotOnSubnet:      {Code: CodeNetworkInterfaceNotOnSubnet, Kind: NotFound, Type: "RouterInterfaceNotFoundForSubnet", Hint: "", Meaning: "The router has no interface on the subnet."},
+	CodeNetworkInterfaceRoute:            {Code: CodeNetworkInterfaceRoute, Kind: Conflict, Type: "RouterInterfaceInUseByRoute", Hint: "", Meaning: "An extra route of the router leads through the interface."},
+	CodeNetworkInvalidCidr:               {Code: CodeNetworkInvalidCidr, Kind: Invalid, Type: "InvalidCIDR", Hint: "", Meaning: "The prefix is not in CIDR form."},
+	CodeNetworkInvalidInput:              {Code: CodeNetworkInvalidInput, Kind: Invalid, Type: "InvalidInput", Hint: "", Meaning: "A value contradicts another one, or the resource."},
+	CodeNetworkInvalidSharing:            {Code: CodeNetworkInvalidSharing, Kind: Conflict, Type: "InvalidSharedSetting", Hint: "", Meaning: "Other projects use the network, so it stays shared."},
+	CodeNetworkMacInUse:                  {Code: CodeNetworkMacInUse, Kind: Conflict, Type: "MacAddressInUse", Hint: "", Meaning: "Another port of the network has the MAC address."},
+	CodeNetworkMalformed:                 {Code: CodeNetworkMalformed, Kind: Invalid, Type: "HTTPBadRequest", Hint: "", Meaning: "An attribute is unknown, missing, or of the wrong form."},
+	CodeNetworkNetworkInUse:              {Code: CodeNetworkNetworkInUse, Kind: Conflict, Type: "NetworkInUse", Hint: "Delete the ports on the network first.", Meaning: "Ports are still on the network."},
+	CodeNetworkNetworkNotFound:           {Code: CodeNetworkNetworkNotFound, Kind: NotFound, Type: "NetworkNotFound", Hint: "", Meaning: "No network that the caller sees has the id."},
+	CodeNetworkNoNetwork:                 {Code: CodeNetworkNoNetwork, Kind: Unavailable, Type: "NoNetworkAvailable", Hint: "", Meaning: "No segmentation id is left."},
+	CodeNetworkNotFound:                  {Code: CodeNetworkNotFound, Kind: NotFound, Type: "HTTPNotFound", Hint: "", Meaning: "The thing named is not there, or not the caller's to see."},
+	CodeNetworkOverQuota:                 {Code: CodeNetworkOverQuota, Kind: OverQuota, Type: "OverQuota", Hint: "Delete what is not needed, or ask for a larger quota.", Meaning: "The project's quota is used up."},
+	CodeNetworkPairsNeedSecurity:         {Code: CodeNetworkPairsNeedSecurity, Kind: Conflict, Type: "AddressPairAndPortSecurityRequired", Hint: "", Meaning: "Address pairs need port security."},
+	CodeNetworkPhysicalNetworkInUse:      {Code: CodeNetworkPhysicalNetworkInUse, Kind: Conflict, Type: "FlatNetworkInUse", Hint: "", Meaning: "A flat network has the physical network already."},
+	CodeNetworkPoolBadPrefix:             {Code: CodeNetworkPoolBadPrefix, Kind: Invalid, Type: "IllegalSubnetPoolPrefixBounds", Hint: "", Meaning: "The prefix lengths of a subnet pool contradict each other."},
+	CodeNetworkPoolDelete:                {Code: CodeNetworkPoolDelete, Kind: Invalid, Type: "SubnetPoolDeleteError", Hint: "", Meaning: "Subnets were taken from the pool."},
+	CodeNetworkPoolExhausted:             {Code: CodeNetworkPoolExhausted, Kind: Internal, Type: "SubnetAllocationError", Hint: "", Meaning: "The pool has no room for the prefix."},
+	CodeNetworkPoolInvalid:               {Code: CodeNetworkPoolInvalid, Kind: Invalid, Type: "InvalidAllocationPool", Hint: "", Meaning: "An allocation pool ends before it starts."},
+	CodeNetworkPoolOutside:               {Code: CodeNetworkPoolOutside, Kind: Invalid, Type: "OutOfBoundsAllocationPool", Hint: "", Meaning: "An allocation pool reaches beyond its subnet."},
+	CodeNetworkPoolOverlap:               {Code: CodeNetworkPoolOverlap, Kind: Conflict, Type: "OverlappingAllocationPools", Hint: "", Meaning: "Allocation pools overlap."},
+	CodeNetworkPoolQuota:                 {Code: CodeNetworkPoolQuota, Kind: Invalid, Type: "SubnetPoolQuotaExceeded", Hint: "", Meaning: "The project has its share of the subnet pool."},
+	CodeNetworkPortForwardingConflict:    {Code: CodeNetworkPortForwardingConflict, Kind: Invalid, Type: "BadRequest", Hint: "", Meaning: "The forwarding contradicts another one."},
+	CodeNetworkPortForwardingNotFound:    {Code: CodeNetworkPortForwardingNotFound, Kind: NotFound, Type: "PortForwardingNotFound", Hint: "", Meaning: "The floating IP has no such forwarding."},
+	CodeNetworkPortInUse:                 {Code: CodeNetworkPortInUse, Kind: Conflict, Type: "PortInUse", Hint: "", Meaning: "The port serves another device."},
+	CodeNetworkPortNotFound:              {Code: CodeNetworkPortNotFound, Kind: NotFound, Type: "PortNotFound", Hint: "", Meaning: "No port that the caller sees has the id."},
+	CodeNetworkPortSecurityNeeded:        {Code: CodeNetworkPortSecurityNeeded, Kind: Conflict, Type: "PortSecurityAndIPRequiredForSecurityGroups", Hint: "", Meaning: "Security groups need port security."},
+	CodeNetworkPortSecurityWithGroups:    {Code: CodeNetworkPortSecurityWithGroups, Kind: Conflict, Type: "PortSecurityPortHasSecurityGroup", Hint: "", Meaning: "The port has security groups, so its security stays on."},
+	CodeNetworkQuotaUnknown:              {Code: CodeNetworkQuotaUnknown, Kind: Invalid, Type: "HTTPBadRequest", Hint: "", Meaning: "There is no quota of that name."},
+	CodeNetworkRbacExists:                {Code: CodeNetworkRbacExists, Kind: Conflict, Type: "RbacPolicyInUse", Hint: "", Meaning: "The object is shared in that way already, or the sharing is in use."},
+	CodeNetworkRbacNotFound:              {Code: CodeNetworkRbacNotFound, Kind: NotFound, Type: "RbacPolicyNotFound", Hint: "", Meaning: "No sharing policy that the caller sees has the id."},
+	CodeNetworkRevision:                  {Code: CodeNetworkRevision, Kind: Precondition, Type: "RevisionNumberConstraintFailed", Hint: "Read the resource again and repeat the change.", Meaning: "The resource changed after it was read."},
+	CodeNetworkRouterInUse:               {Code: CodeNetworkRouterInUse, Kind: Conflict, Type: "RouterInUse", Hint: "Remove the router's interfaces first.", Meaning: "The router still has interfaces."},
+	CodeNetworkRouterNotFound:            {Code: CodeNetworkRouterNotFound, Kind: NotFound, Type: "RouterNotFound", Hint: "", Meaning: "No router that the caller sees has the id."},
+	CodeNetworkRoutesInvalid:             {Code: CodeNetworkRoutesInvalid, Kind: Invalid, Type: "InvalidRoutes", Hint: "", Meaning: "An extra route cannot be reached from the router's interfaces."},
+	CodeNetworkRuleExists:                {Code: CodeNetworkRuleExists, Kind: Conflict, Type: "SecurityGroupRuleExists", Hint: "", Meaning: "The security group has the same rule already."},
+	CodeNetworkRuleInvalid:               {Code: CodeNetworkRuleInvalid, Kind: Invalid, Type: "InvalidInput", Hint: "", Meaning: "A security group rule contradicts itself."},
+	CodeNetworkSecurityGroupInUse:        {Code: CodeNetworkSecurityGroupInUse, Kind: Conflict, Type: "SecurityGroupInUse", Hint: "Take the group off its ports first.", Meaning: "Ports use the security group."},
+	CodeNetworkSecurityGroupNotFound:     {Code: CodeNetworkSecurityGroupNotFound, Kind: NotFound, Type: "SecurityGroupNotFound", Hint: "", Meaning: "No security group that the caller sees has the id."},
+	CodeNetworkSecurityGroupRuleNotFound: {Code: CodeNetworkSecurityGroupRuleNotFound, Kind: NotFound, Type: "SecurityGroupRuleNotFound", Hint: "", Meaning: "No security group rule that the caller sees has the id."},
+	CodeNetworkSegmentInUse:              {Code: CodeNetworkSegmentInUse, Kind: Conflict, Type: "TunnelIdInUse", Hint: "", Meaning: "Another network has the segmentation id."},
+	CodeNetworkServicePort:               {Code: CodeNetworkServicePort, Kind: Conflict, Type: "ServicePortInUse", Hint: "", Meaning: "The port belongs to a router or a floating IP and goes with it."},
+	CodeNetworkSubnetInUse:               {Code: CodeNetworkSubnetInUse, Kind: Conflict, Type: "SubnetInUse", Hint: "Delete the ports with addresses of the subnet first.", Meaning: "Ports have addresses of the subnet."},
+	CodeNetworkSubnetMismatch:            {Code: CodeNetworkSubnetMismatch, Kind: Invalid, Type: "SubnetMismatchForPort", Hint: "", Meaning: "The port has no address on the subnet."},
+	CodeNetworkSubnetNotFound:            {Code: CodeNetworkSubnetNotFound, Kind: NotFound, Type: "SubnetNotFound", Hint: "", Meaning: "No subnet that the caller sees has the id."},
+	CodeNetworkSubnetpoolNotFound:        {Code: CodeNetworkSubnetpoolNotFound, Kind: NotFound, Type: "SubnetPoolNotFound", Hint: "", Meaning: "No subnet pool that the caller sees has the id."},
+	CodeNetworkTagNotFound:               {Code: CodeNetworkTagNotFound, Kind: NotFound, Type: "TagNotFound", Hint: "", Meaning: "The resource does not carry the tag."},
+	CodePageBadLimit:                     {Code: CodePageBadLimit, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Send a positive whole number.", Meaning: "The limit is not a number of 0 or more."},
+	CodePageBadMarker:                    {Code: CodePageBadMarker, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Start again without a marker.", Meaning: "The marker names nothing that the caller may see."},
+	CodePageBadSort:                      {Code: CodePageBadSort, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Sort by an attribute that the reference lists as a sort key.", Meaning: "The sort key or direction is unknown."},
+	CodePlacementBadQuery:                {Code: CodePlacementBadQuery, Kind: Invalid, Type: "placement.query.bad_value", Hint: "", Meaning: "A query parameter has a value that makes no sense."},
+	CodePlacementBadUnit:                 {Code: CodePlacementBadUnit, Kind: Conflict, Type: "", Hint: "Ask for an amount within min_unit and max_unit that is a multiple of step_size.", Meaning: "An amount outside of what the inventory allows."},
+	CodePlacementDuplicateName:           {Code: CodePlacementDuplicateName, Kind: Conflict, Type: "placement.duplicate_name", Hint: "Choose another name or uuid.", Meaning: "A provider with that name or uuid exists."},
+	CodePlacementDuplicateQuery:          {Code: CodePlacementDuplicateQuery, Kind: Invalid, Type: "placement.query.duplicate_key", Hint: "", Meaning: "A query parameter that may stand once stands more often."},
+	CodePlacementGenerationConflict:      {Code: CodePlacementGenerationConflict, Kind: Conflict, Type: "placement.concurrent_update", Hint: "Read it again and repeat the change with the current generation.", Meaning: "Somebody else changed the provider or the consumer meanwhile."},
+	CodePlacementInvalid:                 {Code: CodePlacementInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "The request asks for something placement cannot do."},
+	CodePlacementInventoryInUse:          {Code: CodePlacementInventoryInUse, Kind: Conflict, Type: "placement.inventory.inuse", Hint: "Delete the allocations of that class first.", Meaning: "The inventory has allocations."},
+	CodePlacementMissingQuery:            {Code: CodePlacementMissingQuery, Kind: Invalid, Type: "placement.query.missing_value", Hint: "", Meaning: "A query parameter that is needed is missing."},
+	CodePlacementNameExists:              {Code: CodePlacementNameExists, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "A resource class of that name exists."},
+	CodePlacementNameInUse:               {Code: CodePlacementNameInUse, Kind: Conflict, Type: "", Hint: "Take it from the providers that have it first.", Meaning: "The trait or resource class is in use."},
+	CodePlacementNoInventory:             {Code: CodePlacementNoInventory, Kind: Conflict, Type: "", Hint: "Set the provider's inventory of that class first.", Meaning: "A claim on a class that the provider does not have."},
+	CodePlacementNoRoom:                  {Code: CodePlacementNoRoom, Kind: Conflict, Type: "", Hint: "Choose another provider, or free allocations on this one.", Meaning: "A claim does not fit any more."},
+	CodePlacementNotAcceptable:           {Code: CodePlacementNotAcceptable, Kind: NotAcceptable, Type: "", Hint: "Accept application/json.", Meaning: "The client accepts no JSON."},
+	CodePlacementNotFound:                {Code: CodePlacementNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such provider, inventory, allocation, trait or resource class."},
+	CodePlacementProviderHasChildren:     {Code: CodePlacementProviderHasChildren, Kind: Conflict, Type: "placement.resource_provider.cannot_delete_parent", Hint: "Delete the child providers first.", Meaning: "The provider is a parent of others."},
+	CodePlacementProviderInUse:           {Code: CodePlacementProviderInUse, Kind: Conflict, Type: "placement.resource_provider.inuse", Hint: "Delete its allocations first.", Meaning: "The provider has allocations."},
+	CodePlacementUnknownProvider:         {Code: CodePlacementUnknownProvider, Kind: Invalid, Type: "placement.resource_provider.not_found", Hint: "List the providers to see which exist.", Meaning: "A body names a provider that does not exist."},
+	CodePolicyForbidden:                  {Code: CodePolicyForbidden, Kind: Forbidden, Type: "PolicyNotAuthorized", Hint: "Ask for a role that the rule names; 'altostack policy explain' shows which.", Meaning: "The policy rule refuses."},
+	CodeQemuCopyFailed:                   {Code: CodeQemuCopyFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log, then try again.", Meaning: "The disk could not be copied."},
+	CodeQemuDiskInUse:                    {Code: CodeQemuDiskInUse, Kind: Conflict, Type: "", Hint: "Find what else uses the disk and end it.", Meaning: "Something else holds one of the guest's disks."},
+	CodeQemuDiskUnusable:                 {Code: CodeQemuDiskUnusable, Kind: Invalid, Type: "", Hint: "Restore the disk from a copy.", Meaning: "A disk file is missing or is not what its format says."},
+	CodeQemuGuestSilent:                  {Code: CodeQemuGuestSilent, Kind: Unavailable, Type: "", Hint: "Reboot the server hard.", Meaning: "The guest's process does not answer its control channel."},
+	CodeQemuMissing:                      {Code: CodeQemuMissing, Kind: Unavailable, Type: "", Hint: "Install qemu-system-x86, and make sure that the binary configured is there.", Meaning: "The host has no usable QEMU."},
+	CodeQemuNoFreeSlot:                   {Code: CodeQemuNoFreeSlot, Kind: Conflict, Type: "", Hint: "Detach something, or stop and start the server.", Meaning: "A running guest has no free place for another device."},
+	CodeQemuStartFailed:                  {Code: CodeQemuStartFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "QEMU ended before the guest ran."},
+	CodeQemuUnplugRefused:                {Code: CodeQemuUnplugRefused, Kind: Conflict, Type: "", Hint: "Unmount the disk in the guest and try again, or stop the server.", Meaning: "The guest did not let go of a device in time."},
+	CodeQemuUnsupported:                  {Code: CodeQemuUnsupported, Kind: Invalid, Type: "", Hint: "Change the flavor's or the image's properties.", Meaning: "The guest asks for what the driver does not offer."},
+	CodeRestBadContentType:               {Code: CodeRestBadContentType, Kind: UnsupportedType, Type: "", Hint: "Send Content-Type: application/json.", Meaning: "The body's content type is not accepted."},
+	CodeRestBadJson:                      {Code: CodeRestBadJson, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Send one well-formed JSON object.", Meaning: "The body is not the JSON object that was expected."},
+	CodeRestBadMethod:                    {Code: CodeRestBadMethod, Kind: BadMethod, Type: "", Hint: "Use one of the methods named in the Allow header.", Meaning: "The path does not take this method."},
+	CodeRestBodyTooLarge:                 {Code: CodeRestBodyTooLarge, Kind: TooLarge, Type: "", Hint: "Send a smaller body.", Meaning: "The body is over the limit."},
+	CodeRestCanceled:                     {Code: CodeRestCanceled, Kind: Unavailable, Type: "", Hint: "", Meaning: "The client went away before the answer."},
+	CodeRestInternal:                     {Code: CodeRestInternal, Kind: Internal, Type: "", Hint: "Report it with the request id; the log has the cause under that id.", Meaning: "The server met an unexpected condition."},
+	CodeRestInvalidInput:                 {Code: CodeRestInvalidInput, Kind: Invalid, Type: "HTTPBadRequest", Hint: "", Meaning: "A field has a wrong type, form or value."},
+	CodeRestNotFound:                     {Code: CodeRestNotFound, Kind: NotFound, Type: "HTTPNotFound", Hint: "Check the path against the service's version document.", Meaning: "No such path."},
+	CodeRestTooSlow:                      {Code: CodeRestTooSlow, Kind: Unavailable, Type: "", Hint: "Try again; if it stays, look at the load.", Meaning: "The request ran into its deadline."},
+	CodeSagaCanceled:                     {Code: CodeSagaCanceled, Kind: Conflict, Type: "", Hint: "", Meaning: "A later request, as a delete, gave the operation up."},
+	CodeSagaDeadline:                     {Code: CodeSagaDeadline, Kind: Unavailable, Type: "", Hint: "Look at the trace for the step that took too long, then try again.", Meaning: "The operation did not end within its deadline."},
 }
