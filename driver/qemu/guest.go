@@ -244,7 +244,7 @@ func (g *guest) monitor(ctx context.Context) (*qmp.Client, error) {
 		if !running {
 			return nil, fault.New(fault.CodeAgentGuestNotRunning, "Server %s does not run.", g.id)
 		}
-		if mon != nil {
+		if mon != nil && mon.Err() == nil { // else it is being made anew
 			return mon, nil
 		}
 		select {

@@ -146,7 +146,8 @@ type rightsReader struct {
 func (r *rightsReader) Read(p []byte) (int, error) {
 	oob := make([]byte, unix.CmsgSpace(16*4))
 	n, oobn, _, _, err := r.conn.ReadMsgUnix(p, oob)
-	if messages, e := unix.ParseSocketControlMessage(oob[:oobn]); e == nil {
+	n = max(n, 0) // it is -1 with an error
+	if messages, e := unix.ParseSocketControlMessage(oob[:max(oobn, 0)]); e == nil {
 		for _, m := range messages {
 			fds, _ := unix.ParseUnixRights(&m)
 			for _, fd := range fds {

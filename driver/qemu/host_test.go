@@ -1,0 +1,217 @@
+package qemu
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"altostack/kernel/clock"
+)
+
+func TestAcceleratorIsChosenSafely(t *testing.T) {
+	const intel, none = "processor : 0\nflags\t\t: fpu vmx sse\n", "processor : 0\nflags\t\t: fpu sse\n"
+	modules := func(names ...string) func(string) bool {
+		return func(path string) bool {
+			for _, name := range names {
+				if path == "/sys/module/"+name {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	opens := func() error { return nil }
+	refuses := func() error { return os.ErrPermission }
+	tests := map[string]struct {
+		want Accel
+		hw   hardware
+		got  Accel
+		why  string // part of the reason
+	}{
+		"all there":                    {AccelAuto, hardware{intel, modules("kvm_intel"), opens}, AccelKVM, "are there"},
+		"AMD":                          {AccelAuto, hardware{strings.ReplaceAll(intel, "vmx", "svm"), modules("kvm_amd"), opens}, AccelKVM, "are there"},
+		"no flag, though kvm opens":    {AccelAuto, hardware{none, modules("kvm_intel"), opens}, AccelTCG, "neither vmx nor svm"},
+		"pvm beside the real module":   {AccelAuto, hardware{intel, modules("kvm_intel", "kvm_pvm"), opens}, AccelTCG, "kvm_pvm"},
+		"no module":                    {AccelAuto, hardware{intel, modules(), opens}, AccelTCG, "neither kvm_intel"},
+		"no access":                    {AccelAuto, hardware{intel, modules("kvm_intel"), refuses}, AccelTCG, "cannot be opened"},
+		"translation asked for":        {AccelTCG, hardware{intel, modules("kvm_intel"), opens}, AccelTCG, "configured"},
+		"KVM asked for and not usable": {AccelKVM, hardware{none, modules(), opens}, "", ""},
+		"nonsense":                     {"hax", hardware{intel, modules("kvm_intel"), opens}, "", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, why, err := choose(tt.want, tt.hw)
+			if got != tt.got || !strings.Contains(why, tt.why) || (err != nil) != (tt.got == "") {
+				t.Errorf("got %s because %q, %v", got, why, err)
+			}
+		})
+	}
+}
+
+// header makes a qcow2 header, version 3.
+func header(alter func(h []byte), backing, format string) []byte {
+	h := make([]byte, 104, 512)
+	binary.BigEndian.PutUint32(h, qcow2Magic)
+	binary.BigEndian.PutUint32(h[4:], 3)
+	binary.BigEndian.PutUint32(h[100:], 104)
+	if format != "" {
+		h = binary.BigEndian.AppendUint32(h, qcow2BackingFormat)
+		h = binary.BigEndian.AppendUint32(h, uint32(len(format)))
+		h = append(h, format...)
+		h = append(h, make([]byte, (8-len(format)%8)%8)...)
+	}
+	h = append(h, make([]byte, 8)...)
+	if backing != "" {
+		binary.BigEndian.PutUint64(h[8:], uint64(len(h)))
+		binary.BigEndian.PutUint32(h[16:], uint32(len(backing)))
+		h = append(h, backing...)
+	}
+	alter(h)
+	return h
+}
+
+func TestLayersAreReadFromHeaders(t *testing.T) {
+	as := func([]byte) {}
+	tests := map[string]struct {
+		head []byte
+		want layer
+		bad  bool
+	}{
+		"no layer below":         {header(as, "", ""), layer{}, false},
+		"raw below":              {header(as, "/b", "raw"), layer{"/b", "raw"}, false},
+		"qcow2 below":            {header(as, "/b", "qcow2"), layer{"/b", "qcow2"}, false},
+		"format to be probed":    {header(as, "/b", ""), layer{}, true},
+		"other format":           {header(as, "/b", "vmdk"), layer{}, true},
+		"not a file's name":      {header(as, `json:{"driver":"x"}`, "raw"), layer{}, true},
+		"external data file":     {header(func(h []byte) { h[79] = 4 }, "", ""), layer{}, true},
+		"encrypted":              {header(func(h []byte) { h[35] = 1 }, "", ""), layer{}, true},
+		"unknown feature":        {header(func(h []byte) { h[72] = 1 }, "", ""), layer{}, true},
+		"name beyond the header": {header(func(h []byte) { h[8] = 1 }, "/b", "raw"), layer{}, true},
+		"raw bytes":              {make([]byte, 512), layer{}, true},
+		"cut off":                {header(as, "", "")[:80], layer{}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseBase(tt.head)
+			if (err != nil) != tt.bad {
+				t.Fatalf("got %v, %v", got, err)
+			}
+			if got == nil {
+				got = &layer{}
+			}
+			if err == nil && *got != tt.want {
+				t.Errorf("got %v, want %v", *got, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzHeader(f *testing.F) {
+	f.Add(header(func([]byte) {}, "/b", "raw"))
+	f.Add(header(func(h []byte) { h[100] = 255 }, "/b", "qcow2"))
+	f.Fuzz(func(t *testing.T, head []byte) {
+		below, err := parseBase(head)
+		if err == nil && below != nil && below.Format != "raw" && below.Format != "qcow2" {
+			t.Errorf("format %q", below.Format)
+		}
+	})
+}
+
+// TestBaseIsReadOnlyOnce: what a guest writes into its overlay's header later
+// must not be believed.
+func TestBaseIsReadOnlyOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "overlay")
+	write := func(base string) {
+		if err := os.WriteFile(path, header(func([]byte) {}, base, "raw"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("/cache/image")
+	m := machine()
+	m.Disks = append(m.Disks, diskFile("root", path, "qcow2", 0))
+	first, err := newSpec(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resolveLayers(&first, nil); err != nil {
+		t.Fatal(err)
+	}
+	write("/etc/shadow")
+	again, _ := newSpec(m)
+	if err := resolveLayers(&again, first.Disks); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.Disks[0].Base; len(got) != 1 || got[0].Path != "/cache/image" {
+		t.Errorf("base became %v", got)
+	}
+}
+
+func TestCgroupHierarchiesAreFound(t *testing.T) {
+	v2 := t.TempDir()
+	bare := t.TempDir()
+	if err := os.WriteFile(filepath.Join(v2, "cgroup.controllers"), []byte("cpuset cpu io memory pids\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bare, "cgroup.controllers"), []byte("hugetlb\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const v1 = "31 1 0:1 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n32 1 0:2 / /cg/memory rw - cgroup cgroup rw,memory\n33 1 0:3 / /cg/pids rw - cgroup cgroup rw,pids\n"
+	line := func(mount string) string { return "40 1 0:9 / " + mount + " rw - cgroup2 cgroup2 rw\n" }
+	for name, tt := range map[string]struct {
+		mounts string
+		usable bool
+		dirs   string
+	}{
+		"version 2":                {line(v2), true, v2 + "/clouds/g"},
+		"version 1":                {v1, true, "/cg/cpu,cpuacct/clouds/g /cg/memory/clouds/g /cg/pids/clouds/g"},
+		"version 2 without ours":   {v1 + line(bare), true, "/cg/cpu,cpuacct/clouds/g /cg/memory/clouds/g /cg/pids/clouds/g"},
+		"version 1 not whole":      {strings.Join(strings.SplitAfter(v1, "\n")[:2], ""), false, "/cg/cpu,cpuacct/clouds/g /cg/memory/clouds/g"},
+		"none":                     {"", false, ""},
+		"a line that is malformed": {"cgroup2\n", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := findCgroups(tt.mounts, "clouds", clock.Real{})
+			if got := strings.Join(c.dirs("g"), " "); got != tt.dirs || c.usable() != tt.usable {
+				t.Errorf("usable %t in %s", c.usable(), got)
+			}
+		})
+	}
+}
+
+func TestLogsAreCutBackWithoutLoss(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	const limit = 64 << 10
+	line := strings.Repeat("x", 1023) + "\n"
+	for range 1024 {
+		if _, err := f.WriteString(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := trim(path, limit); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("the last line"); err != nil { // QEMU writes on meanwhile
+		t.Fatal(err)
+	}
+	text, err := tail(path, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) != limit || strings.ContainsRune(string(text), 0) || !strings.HasSuffix(string(text), "x\nthe last line") {
+		t.Errorf("%d bytes are left, ending with %q", len(text), text[max(0, len(text)-20):])
+	}
+	if used := blocks(t, path); used > limit*3/2 {
+		t.Errorf("the log uses %d bytes", used)
+	}
+	if err := trim(filepath.Join(t.TempDir(), "none"), limit); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing log: %v", err)
+	}
+}
