@@ -37,6 +37,7 @@ var data embed.FS
 type Set struct {
 	service string
 	byKey   map[key][]*window
+	paths   sync.Map // route path to plainPath of it; as many as there are routes
 }
 
 type key struct{ method, path, action, kind string }
@@ -114,6 +115,17 @@ var (
 	prefixed = regexp.MustCompile(`^/v[0-9.]+(/\{project_id\})?(/|$)`)
 )
 
+// plain remembers plainPath of the routes there are; a route's path is asked for
+// with every request.
+func (s *Set) plain(path string) string {
+	if known, ok := s.paths.Load(path); ok {
+		return known.(string)
+	}
+	p := plainPath(path)
+	s.paths.Store(path, p)
+	return p
+}
+
 // plainPath spells a path without version prefix, project id and the names of
 // its parameters, so that a route may be given as documented or as mounted.
 func plainPath(path string) string {
@@ -136,7 +148,7 @@ func (s *Set) Has(method, path, action string) bool {
 // operation. It panics if the embedded data does not compile, which a test
 // rules out.
 func (s *Set) Validate(method, path, action string, major, minor int, body any) *Violation {
-	w := s.find(key{method, plainPath(path), action, "body"}, version{major, minor})
+	w := s.find(key{method, s.plain(path), action, "body"}, version{major, minor})
 	if w == nil {
 		return nil
 	}
@@ -162,7 +174,7 @@ func glanceObject(path string) string {
 
 // ValidateQuery checks a query string as [Set.Validate] does a body.
 func (s *Set) ValidateQuery(method, path string, major, minor int, query url.Values) *Violation {
-	w := s.find(key{method, plainPath(path), "", "query"}, version{major, minor})
+	w := s.find(key{method, s.plain(path), "", "query"}, version{major, minor})
 	if w == nil {
 		return nil
 	}
