@@ -23,6 +23,7 @@ const (
 	extEnd           = 0
 	extBackingFormat = 0xE2792ACA
 	maxBacking       = 1023 // bytes of the backing file's name
+	incompatDataFile = 1 << 2
 )
 
 var magic = [4]byte{'Q', 'F', 'I', 0xfb}
@@ -130,8 +131,11 @@ func header(image Image, l1Entries uint32) ([]byte, error) {
 // Header is what a reader wants to know of an image that it wrote itself; the
 // check of untrusted images is the image service's.
 type Header struct {
-	Size    int64
-	Backing string
+	Size    int64  // virtual, in bytes
+	Backing string // name of the image below, as written; empty: none
+	// DataFile says that the guest's bytes lie in another file, which no image
+	// of ours does and no image from outside may.
+	DataFile bool
 }
 
 // ReadHeader reads the header of the image at path.
@@ -150,6 +154,9 @@ func ReadHeader(path string) (Header, error) {
 		return Header{}, fmt.Errorf("qcow2: %s is no qcow2 image", path)
 	}
 	h := Header{Size: int64(be.Uint64(b[24:]))}
+	if be.Uint32(b[4:]) >= 3 {
+		h.DataFile = be.Uint64(b[72:])&incompatDataFile != 0
+	}
 	if at, n := int64(be.Uint64(b[8:])), be.Uint32(b[16:]); at != 0 {
 		if n > maxBacking {
 			return Header{}, fmt.Errorf("qcow2: the backing file's name in %s is too long", path)
