@@ -139,6 +139,12 @@ type guest struct {
 // gw as its default route where valid.
 func (l *lab) boot(portID string, gw ...netip.Addr) *guest {
 	l.Helper()
+	return l.bootWith(portID, func(*guest) {}, gw...)
+}
+
+// bootWith is boot with something done before the card is plugged in.
+func (l *lab) bootWith(portID string, first func(*guest), gw ...netip.Addr) *guest {
+	l.Helper()
 	i := slices.IndexFunc(l.want.Ports, func(p hostapi.Port) bool { return p.ID == portID })
 	if i < 0 {
 		l.Fatalf("no port %s", portID)
@@ -150,8 +156,9 @@ func (l *lab) boot(portID string, gw ...netip.Addr) *guest {
 		g.own, err = openTap("eth0")
 		return err
 	}))
-	g.up("eth0", g.port.MAC)
+	first(g)
 	g.plug()
+	g.up("eth0", g.port.MAC)
 	for _, f := range g.port.Fixed {
 		g.addr("eth0", netip.PrefixFrom(f.Addr, l.bits(g.port, f)))
 	}

@@ -161,7 +161,8 @@ func startMetadata(want Server, at place, handler http.Handler) (server, error) 
 	if want.Listen.Is6() { // the zone as a number: names differ by namespace
 		network, addr = "tcp6", netip.AddrPortFrom(want.Listen.WithZone(strconv.Itoa(at.index)), 80).String()
 	}
-	lc := onLink(at.index, unix.SO_REUSEADDR)
+	// A predecessor that has not quite ended may still listen.
+	lc := onLink(at.index, unix.SO_REUSEADDR, unix.SO_REUSEPORT)
 	l, err := lc.Listen(context.Background(), network, addr)
 	if err != nil {
 		return nil, err
