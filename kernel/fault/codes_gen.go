@@ -20,6 +20,42 @@ const (
 	CodeAgentWiringFailed                Code = "agent.wiring_failed"
 	CodeAuthUnauthenticated              Code = "auth.unauthenticated"
 	CodeBusNobody                        Code = "bus.nobody"
+	CodeComputeActionNotFound            Code = "compute.action_not_found"
+	CodeComputeAttachmentNotFound        Code = "compute.attachment_not_found"
+	CodeComputeBadBlockDevice            Code = "compute.bad_block_device"
+	CodeComputeBadFilter                 Code = "compute.bad_filter"
+	CodeComputeBadFlavor                 Code = "compute.bad_flavor"
+	CodeComputeBadImage                  Code = "compute.bad_image"
+	CodeComputeBadKeypair                Code = "compute.bad_keypair"
+	CodeComputeBadNetwork                Code = "compute.bad_network"
+	CodeComputeBadRequest                Code = "compute.bad_request"
+	CodeComputeBadUserData               Code = "compute.bad_user_data"
+	CodeComputeBadZone                   Code = "compute.bad_zone"
+	CodeComputeBuildFailed               Code = "compute.build_failed"
+	CodeComputeBuildTimeout              Code = "compute.build_timeout"
+	CodeComputeConsoleDenied             Code = "compute.console_denied"
+	CodeComputeConsoleUnavailable        Code = "compute.console_unavailable"
+	CodeComputeFlavorDiskTooSmall        Code = "compute.flavor_disk_too_small"
+	CodeComputeFlavorMemoryTooSmall      Code = "compute.flavor_memory_too_small"
+	CodeComputeFlavorNotFound            Code = "compute.flavor_not_found"
+	CodeComputeFlavorZeroDisk            Code = "compute.flavor_zero_disk"
+	CodeComputeHostUnavailable           Code = "compute.host_unavailable"
+	CodeComputeHostUnknown               Code = "compute.host_unknown"
+	CodeComputeInterfaceNotFound         Code = "compute.interface_not_found"
+	CodeComputeMetadataNotFound          Code = "compute.metadata_not_found"
+	CodeComputeNameInvalid               Code = "compute.name_invalid"
+	CodeComputeNetworkNotFound           Code = "compute.network_not_found"
+	CodeComputeNoValidHost               Code = "compute.no_valid_host"
+	CodeComputeQuotaExceeded             Code = "compute.quota_exceeded"
+	CodeComputeRootDetach                Code = "compute.root_detach"
+	CodeComputeServerLocked              Code = "compute.server_locked"
+	CodeComputeServerNotFound            Code = "compute.server_not_found"
+	CodeComputeTagNotFound               Code = "compute.tag_not_found"
+	CodeComputeTooMuchMetadata           Code = "compute.too_much_metadata"
+	CodeComputeTraceNotFound             Code = "compute.trace_not_found"
+	CodeComputeVolumeFailed              Code = "compute.volume_failed"
+	CodeComputeVolumeInUse               Code = "compute.volume_in_use"
+	CodeComputeWrongState                Code = "compute.wrong_state"
 	CodeDbBusy                           Code = "db.busy"
 	CodeDbStale                          Code = "db.stale"
 	CodeMicroversionMalformed            Code = "microversion.malformed"
@@ -156,6 +192,42 @@ var definitions = map[Code]Definition{
 	CodeAgentWiringFailed:                {Code: CodeAgentWiringFailed, Kind: Unavailable, Type: "", Hint: "Look at the host's log; another host may do.", Meaning: "The host's network could not be programmed."},
 	CodeAuthUnauthenticated:              {Code: CodeAuthUnauthenticated, Kind: Unauthenticated, Type: "", Hint: "Get a new token from the identity service.", Meaning: "No token, or one that is not valid any more."},
 	CodeBusNobody:                        {Code: CodeBusNobody, Kind: Unavailable, Type: "", Hint: "Look at 'altostack status' to see which hosts and services are up.", Meaning: "No process answers the subject."},
+	CodeComputeActionNotFound:            {Code: CodeComputeActionNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no action with that request id."},
+	CodeComputeAttachmentNotFound:        {Code: CodeComputeAttachmentNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The volume is not attached to the server."},
+	CodeComputeBadBlockDevice:            {Code: CodeComputeBadBlockDevice, Kind: Invalid, Type: "", Hint: "", Meaning: "A block device mapping cannot be used."},
+	CodeComputeBadFilter:                 {Code: CodeComputeBadFilter, Kind: Invalid, Type: "", Hint: "", Meaning: "A list's filter cannot be understood."},
+	CodeComputeBadFlavor:                 {Code: CodeComputeBadFlavor, Kind: Invalid, Type: "", Hint: "Name an existing flavor.", Meaning: "The request names a flavor that it cannot use."},
+	CodeComputeBadImage:                  {Code: CodeComputeBadImage, Kind: Invalid, Type: "", Hint: "Name an image that is active and visible to the project.", Meaning: "The request names an image that it cannot use."},
+	CodeComputeBadKeypair:                {Code: CodeComputeBadKeypair, Kind: Invalid, Type: "", Hint: "Import the key pair first.", Meaning: "The request names a key pair that the user does not have."},
+	CodeComputeBadNetwork:                {Code: CodeComputeBadNetwork, Kind: Invalid, Type: "", Hint: "List the networks.", Meaning: "The request names a network that it cannot use."},
+	CodeComputeBadRequest:                {Code: CodeComputeBadRequest, Kind: Invalid, Type: "", Hint: "", Meaning: "The parts of the request contradict each other."},
+	CodeComputeBadUserData:               {Code: CodeComputeBadUserData, Kind: Invalid, Type: "", Hint: "Encode user data as base64 of at most 65535 characters.", Meaning: "User data cannot be understood."},
+	CodeComputeBadZone:                   {Code: CodeComputeBadZone, Kind: Invalid, Type: "", Hint: "List the availability zones.", Meaning: "The request names an availability zone that does not exist."},
+	CodeComputeBuildFailed:               {Code: CodeComputeBuildFailed, Kind: Unavailable, Type: "", Hint: "", Meaning: "A host could not build the server."},
+	CodeComputeBuildTimeout:              {Code: CodeComputeBuildTimeout, Kind: Unavailable, Type: "", Hint: "Look at the trace for the step that took too long.", Meaning: "The host did not report in time."},
+	CodeComputeConsoleDenied:             {Code: CodeComputeConsoleDenied, Kind: Unauthenticated, Type: "", Hint: "Ask for a new console.", Meaning: "The console token is unknown, used or expired."},
+	CodeComputeConsoleUnavailable:        {Code: CodeComputeConsoleUnavailable, Kind: Invalid, Type: "", Hint: "Ask for a console type that the host offers.", Meaning: "The console type is not available."},
+	CodeComputeFlavorDiskTooSmall:        {Code: CodeComputeFlavorDiskTooSmall, Kind: Invalid, Type: "", Hint: "Choose a flavor with a larger disk.", Meaning: "The flavor's disk is smaller than the image needs."},
+	CodeComputeFlavorMemoryTooSmall:      {Code: CodeComputeFlavorMemoryTooSmall, Kind: Invalid, Type: "", Hint: "Choose a flavor with more memory.", Meaning: "The flavor's memory is less than the image needs."},
+	CodeComputeFlavorNotFound:            {Code: CodeComputeFlavorNotFound, Kind: NotFound, Type: "", Hint: "List the flavors.", Meaning: "The flavor does not exist, or is not open to the project."},
+	CodeComputeFlavorZeroDisk:            {Code: CodeComputeFlavorZeroDisk, Kind: Forbidden, Type: "", Hint: "Boot from a volume.", Meaning: "Only volume-backed servers may use a flavor without a disk."},
+	CodeComputeHostUnavailable:           {Code: CodeComputeHostUnavailable, Kind: Unavailable, Type: "", Hint: "Wait until the host is back.", Meaning: "The server's host does not answer."},
+	CodeComputeHostUnknown:               {Code: CodeComputeHostUnknown, Kind: NotFound, Type: "", Hint: "Let the host register first.", Meaning: "No host of that name has registered."},
+	CodeComputeInterfaceNotFound:         {Code: CodeComputeInterfaceNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such port."},
+	CodeComputeMetadataNotFound:          {Code: CodeComputeMetadataNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such metadata item."},
+	CodeComputeNameInvalid:               {Code: CodeComputeNameInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "The name is not a usable host name."},
+	CodeComputeNetworkNotFound:           {Code: CodeComputeNetworkNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no address on the network."},
+	CodeComputeNoValidHost:               {Code: CodeComputeNoValidHost, Kind: Unavailable, Type: "", Hint: "Choose a smaller flavor, or wait for room.", Meaning: "No host can take the server."},
+	CodeComputeQuotaExceeded:             {Code: CodeComputeQuotaExceeded, Kind: OverQuota, Type: "", Hint: "Delete servers, or ask for a larger quota.", Meaning: "The project's quota does not allow it."},
+	CodeComputeRootDetach:                {Code: CodeComputeRootDetach, Kind: Forbidden, Type: "", Hint: "", Meaning: "A root device cannot be detached from a server."},
+	CodeComputeServerLocked:              {Code: CodeComputeServerLocked, Kind: Conflict, Type: "", Hint: "Unlock the server first.", Meaning: "The server is locked."},
+	CodeComputeServerNotFound:            {Code: CodeComputeServerNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server does not exist, or is another project's."},
+	CodeComputeTagNotFound:               {Code: CodeComputeTagNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such tag."},
+	CodeComputeTooMuchMetadata:           {Code: CodeComputeTooMuchMetadata, Kind: OverQuota, Type: "", Hint: "Remove some items.", Meaning: "A server would have more metadata items than its quota allows."},
+	CodeComputeTraceNotFound:             {Code: CodeComputeTraceNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server's boot left no trace."},
+	CodeComputeVolumeFailed:              {Code: CodeComputeVolumeFailed, Kind: Invalid, Type: "", Hint: "Look at the volume.", Meaning: "A volume of the server could not be made."},
+	CodeComputeVolumeInUse:               {Code: CodeComputeVolumeInUse, Kind: Invalid, Type: "", Hint: "", Meaning: "The volume cannot be attached."},
+	CodeComputeWrongState:                {Code: CodeComputeWrongState, Kind: Conflict, Type: "", Hint: "Wait for the task to end, or bring the server into another state.", Meaning: "The server's state does not allow the operation."},
 	CodeDbBusy:                           {Code: CodeDbBusy, Kind: Unavailable, Type: "", Hint: "Try again.", Meaning: "The database did not take the write in time."},
 	CodeDbStale:                          {Code: CodeDbStale, Kind: Conflict, Type: "", Hint: "Read it again and repeat the change.", Meaning: "Another request changed the row first."},
 	CodeMicroversionMalformed:            {Code: CodeMicroversionMalformed, Kind: Invalid, Type: "", Hint: "Send MAJOR.MINOR, or latest.", Meaning: "The version header is not a version."},
@@ -202,7 +274,7 @@ var definitions = map[Code]Definition{
 	CodeNetworkPhysicalNetworkInUse:      {Code: CodeNetworkPhysicalNetworkInUse, Kind: Conflict, Type: "FlatNetworkInUse", Hint: "", Meaning: "A flat network has the physical network already."},
 	CodeNetworkPoolBadPrefix:             {Code: CodeNetworkPoolBadPrefix, Kind: Invalid, Type: "IllegalSubnetPoolPrefixBounds", Hint: "", Meaning: "The prefix lengths of a subnet pool contradict each other."},
 	CodeNetworkPoolDelete:                {Code: CodeNetworkPoolDelete, Kind: Invalid, Type: "SubnetPoolDeleteError", Hint: "", Meaning: "Subnets were taken from the pool."},
-	CodeNetworkPoolExhausted:             {Code: CodeNetworkPoolExhausted, Kind: Internal, Type: "SubnetAllocationError", Hint: "", Meaning: "The pool has no room for the prefix."},
+	CodeNetworkPoolExhausted:             {Code: CodeNetworkPoolExhausted, Kind: Conflict, Type: "SubnetAllocationError", Hint: "", Meaning: "The pool has no room for the prefix."},
 	CodeNetworkPoolInvalid:               {Code: CodeNetworkPoolInvalid, Kind: Invalid, Type: "InvalidAllocationPool", Hint: "", Meaning: "An allocation pool ends before it starts."},
 	CodeNetworkPoolOutside:               {Code: CodeNetworkPoolOutside, Kind: Invalid, Type: "OutOfBoundsAllocationPool", Hint: "", Meaning: "An allocation pool reaches beyond its subnet."},
 	CodeNetworkPoolOverlap:               {Code: CodeNetworkPoolOverlap, Kind: Conflict, Type: "OverlappingAllocationPools", Hint: "", Meaning: "Allocation pools overlap."},
