@@ -40,32 +40,43 @@ func (p *Principal) HasRole(name string) bool { return p != nil && slices.Contai
 // IsAdmin reports whether the bearer has the role admin.
 func (p *Principal) IsAdmin() bool { return p.HasRole("admin") }
 
-// Attr gives policy checks the attributes they compare by name.
-func (p *Principal) Attr(name string) (any, bool) {
+// AttrText is Attr for the attributes that are text, without boxing them: policy
+// is asked on every request. An empty value counts as absent.
+func (p *Principal) AttrText(name string) (string, bool) {
 	switch name {
 	case "user_id", "user":
 		return p.UserID, true
 	case "project_id", "tenant_id", "tenant", "project":
-		return p.ProjectID, p.ProjectID != ""
-	case "domain_id":
-		return p.DomainID, p.DomainID != ""
+		return p.ProjectID, true
+	case "domain_id", "token.domain.id":
+		return p.DomainID, true
 	case "user_domain_id":
 		return p.UserDomainID, true
-	case "project_domain_id":
-		return p.ProjectDomainID, p.ProjectID != ""
+	case "project_domain_id", "token.project.domain.id":
+		return p.ProjectDomainID, true
 	case "system_scope":
 		if p.System {
 			return "all", true
 		}
-		return nil, false
+		return "", true
+	case "trust_id":
+		return p.TrustID, true
+	case "trustor_id":
+		return p.TrustorID, true
+	}
+	return "", false
+}
+
+// Attr gives policy checks the attributes they compare by name.
+func (p *Principal) Attr(name string) (any, bool) {
+	if text, ok := p.AttrText(name); ok {
+		return text, text != ""
+	}
+	switch name {
 	case "is_admin":
 		return p.IsAdmin(), true
 	case "is_admin_project":
 		return true, true
-	case "trust_id":
-		return p.TrustID, p.TrustID != ""
-	case "trustor_id":
-		return p.TrustorID, p.TrustorID != ""
 	case "service_roles":
 		if p.Service != nil {
 			return p.Service.Roles, true

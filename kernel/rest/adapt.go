@@ -21,7 +21,7 @@ type enforcer struct {
 }
 
 func (e enforcer) Allows(rule string, p *auth.Principal, t auth.Target) bool {
-	return e.engine.Allows(rule, p, policy.Target(t))
+	return e.engine.ScopeAllowed(rule, p) && e.engine.Allows(rule, p, policy.Target(t))
 }
 
 func (e enforcer) Refuse(rule string) error {

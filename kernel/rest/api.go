@@ -189,7 +189,7 @@ func (c *call) enter(w *answer, r *http.Request, p *auth.Principal, authErr erro
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, a.Deadline)
 		defer cancel()
-		if a.Schemas != nil && r.URL.RawQuery != "" {
+		if a.Schemas != nil {
 			if err := a.Schemas.ValidateQuery(route.Method, route.Path, v, r.URL.Query()); err != nil {
 				return err
 			}
