@@ -233,6 +233,9 @@ func (d *Driver) find(id string) (*guest, error) {
 // create says so, else nil. The caller calls g.leave.
 func (d *Driver) take(ctx context.Context, id string, create bool) (*guest, error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		d.mu.Lock()
 		g := d.guests[id]
 		if g == nil && create {

@@ -102,21 +102,8 @@ func (h *host) sweep() {
 	if err := h.Close(); err != nil {
 		h.Error(err)
 	}
-	if left, err := os.ReadDir(h.run); err != nil || len(left) > 0 {
-		h.Errorf("directories are left: %v, %v", left, err)
-	}
-	for _, dir := range h.cgroups.dirs("") {
-		if _, err := os.Stat(dir); err == nil {
-			h.Errorf("cgroup %s is left", dir)
-		}
-	}
-	if left, err := filepath.Glob("/proc/[0-9]*/status"); err == nil {
-		for _, path := range left {
-			text, _ := os.ReadFile(path)
-			if (uidRange{h.cfg.UIDBase, h.cfg.UIDCount}).contains(statusUID(string(text))) {
-				h.Errorf("a process is left: %s", path)
-			}
-		}
+	if left := h.left(); len(left) > 0 {
+		h.Errorf("left behind: %v", left)
 	}
 }
 

@@ -1,0 +1,156 @@
+package qemu
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"altostack/agent"
+	"altostack/agent/agenttest"
+	"altostack/hostapi"
+)
+
+// TestHypervisor runs the contract on real QEMU.
+func TestHypervisor(t *testing.T) {
+	agenttest.RunHypervisor(t, func(t *testing.T) agenttest.HypervisorBed {
+		h := newHost(t)
+		h.config.UnplugTimeout = 0 // the default: this guest lets go
+		file := func(guest, name string, content []byte) string {
+			path := filepath.Join(h.config.Dir, guest+"-"+name)
+			h.must(os.WriteFile(path, content, 0o600))
+			return path
+		}
+		return agenttest.HypervisorBed{
+			Open: func(*testing.T) agent.Hypervisor { h.reopen(); return h.Driver },
+			Machine: func(_ *testing.T, id string) agent.Machine {
+				m := machine()
+				m.Guest.ID, m.Guest.Disks = id, []hostapi.Disk{{ID: "root", Blank: true, SizeMiB: 1}}
+				m.Disks = []agent.DiskFile{diskFile("root", file(id, "root", bootSector("q35")), "raw", 0)}
+				return m
+			},
+			Extra: func(_ *testing.T, guest, id string) (hostapi.Disk, agent.DiskFile) {
+				return hostapi.Disk{ID: id, Blank: true, SizeMiB: 1, BootIndex: -1},
+					diskFile(id, file(guest, id, make([]byte, 1<<20)), "raw", -1)
+			},
+			Kill: func(_ *testing.T, id string) { h.must(syscall.Kill(h.pidOf(id), syscall.SIGKILL)) },
+			Left: func(*testing.T) []string { return h.left() },
+		}
+	})
+}
+
+func (h *host) pidOf(id string) int {
+	h.Helper()
+	guests, err := h.Guests(within(h.T))
+	h.must(err)
+	at := slices.IndexFunc(guests, func(g hostapi.SeenGuest) bool { return g.ID == id })
+	if at < 0 {
+		h.Fatalf("no guest %s", id)
+	}
+	return guests[at].PID
+}
+
+// left lists what the driver has on the machine.
+func (h *host) left() (all []string) {
+	h.Helper()
+	entries, err := os.ReadDir(h.run)
+	h.must(err)
+	for _, entry := range entries {
+		all = append(all, "directory "+entry.Name())
+	}
+	for _, dir := range h.cgroups.dirs("") {
+		if _, err := os.Stat(dir); err == nil {
+			all = append(all, "cgroup "+dir)
+		}
+	}
+	paths, err := filepath.Glob("/proc/[0-9]*/status")
+	h.must(err)
+	for _, path := range paths {
+		text, _ := os.ReadFile(path) // gone: not left
+		if (uidRange{h.cfg.UIDBase, h.cfg.UIDCount}).contains(statusUID(string(text))) {
+			all = append(all, "process "+path)
+		}
+	}
+	return all
+}
+
+// awaitConsole waits until the guest's log holds a text.
+func (h *host) awaitConsole(text string) {
+	h.Helper()
+	ctx := within(h.T)
+	serial, err := h.Dial(ctx, guestID, hostapi.ConsoleSerial)
+	h.must(err)
+	defer func() { _ = serial.Close() }()
+	buffer := make([]byte, 100)
+	for {
+		log, err := h.Console(ctx, guestID, 1<<10)
+		h.must(err)
+		if strings.Contains(string(log), text) {
+			return
+		}
+		if _, err := serial.Read(buffer); err != nil {
+			h.Fatalf("waiting for %q: %v", text, err)
+		}
+	}
+}
+
+// TestRealGuestThatListens has a guest that answers the power button and lets
+// go of devices, on both machines.
+func TestRealGuestThatListens(t *testing.T) {
+	for _, kind := range []string{"q35", "pc"} {
+		t.Run(kind, func(t *testing.T) {
+			h := newHost(t)
+			h.config.UnplugTimeout = 0
+			h.reopen()
+			path := filepath.Join(h.config.Dir, "boot")
+			h.must(os.WriteFile(path, bootSector(kind), 0o600))
+			m := machine()
+			m.Guest.Machine = kind
+			m.Disks = []agent.DiskFile{diskFile("root", path, "raw", 0)}
+			m.OpenTap = func(context.Context, string) (*os.File, error) { return h.tap(), nil }
+			h.ensure(m)
+			h.awaitConsole("up")
+			born := h.guest()
+
+			bare := m
+			m.Disks = append(slices.Clone(m.Disks), diskFile(volume, h.raw("vol", 1<<20), "raw", -1))
+			m.Guest.NICs = []hostapi.NIC{{PortID: portA, MAC: "fa:16:3e:00:00:01"}}
+			for round := range 3 { // more than once into the same places
+				h.ensure(m)
+				h.devices("disk-"+volume, "nic-"+portA)
+				h.ensure(bare)
+				if open := h.opened(born.PID, filepath.Join(h.config.Dir, "vol")); open > 0 {
+					t.Errorf("round %d: the process still holds the disk %d times", round, open)
+				}
+			}
+			m.Guest.Power = hostapi.PowerOff
+			h.must(h.Ensure(within(t), m, 1<<40))
+			h.wantState(hostapi.GuestStopped)
+
+			bare.Guest.Power = hostapi.PowerOn
+			h.ensure(bare)
+			h.awaitConsole("up\r\nup")
+			if down, err := h.Shutdown(within(t), guestID, 1<<40); err != nil || !down {
+				t.Errorf("shut down: %t, %v", down, err)
+			}
+			h.wantState(hostapi.GuestStopped)
+		})
+	}
+}
+
+// opened counts how often a process has a file open.
+func (h *host) opened(pid int, path string) (n int) {
+	h.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	h.must(err)
+	for _, link := range links {
+		if to, err := os.Readlink(link); err == nil && to == path {
+			n++
+		}
+	}
+	return n
+}
