@@ -28,6 +28,8 @@ type hardware struct {
 	openKVM func() error
 }
 
+var errRootOnly = errors.New("only root may open it")
+
 func realHardware() hardware {
 	text, _ := os.ReadFile("/proc/cpuinfo") // none: no flags, so no KVM
 	return hardware{
@@ -38,7 +40,11 @@ func realHardware() hardware {
 			if err != nil {
 				return err
 			}
-			return f.Close()
+			info, err := f.Stat()
+			if err == nil && info.Mode().Perm()&0o006 != 0o006 && groupsOf("/dev/kvm") == nil {
+				err = errRootOnly // guests' processes have users of their own
+			}
+			return errors.Join(err, f.Close())
 		},
 	}
 }
@@ -78,6 +84,9 @@ func (hw hardware) usable() (bool, string) {
 	if err := hw.openKVM(); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, "/dev/kvm is missing"
+		}
+		if errors.Is(err, errRootOnly) {
+			return false, "/dev/kvm is open to root only: give it a group"
 		}
 		return false, "/dev/kvm cannot be opened"
 	}

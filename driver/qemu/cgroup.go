@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,9 +50,11 @@ func limitsOf(s spec, accel Accel) limits {
 // cgroups are where the host's control groups are, found once.
 type cgroups struct {
 	clock clock.Clock
-	name  string            // of the group that holds all our guests
-	v2    string            // mount point, or empty
-	v1    map[string]string // mount point by controller
+	// tree is held while the group around all guests comes or goes.
+	tree *sync.Mutex
+	name string            // of the group that holds all our guests
+	v2   string            // mount point, or empty
+	v1   map[string]string // mount point by controller
 }
 
 var cgroupControllers = []string{"cpu", "memory", "pids"}
@@ -59,7 +62,7 @@ var cgroupControllers = []string{"cpu", "memory", "pids"}
 // findCgroups reads a mountinfo. The unified hierarchy is taken where it has
 // the controllers needed, else those of version 1, as many as there are.
 func findCgroups(mountinfo, name string, clk clock.Clock) cgroups {
-	c := cgroups{clock: clk, name: name, v1: map[string]string{}}
+	c := cgroups{clock: clk, tree: &sync.Mutex{}, name: name, v1: map[string]string{}}
 	lines := bufio.NewScanner(strings.NewReader(mountinfo))
 	for lines.Scan() {
 		before, after, ok := strings.Cut(lines.Text(), " - ")
@@ -113,10 +116,8 @@ func (c cgroups) dirs(id string) []string {
 // make creates the guest's group, or finds it, and sets its limits. Under
 // version 2 it answers the directory for the new process to be born in.
 func (c cgroups) make(id string, l limits) (*os.File, error) {
-	for _, dir := range c.dirs(id) {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("cgroup: %w", err)
-		}
+	if err := c.makeDirs(id); err != nil {
+		return nil, err
 	}
 	set := func(controller, file string, value ...int64) error {
 		mount := c.v2
@@ -127,7 +128,7 @@ func (c cgroups) make(id string, l limits) (*os.File, error) {
 			return nil
 		}
 		text := strings.Trim(fmt.Sprint(value), "[]")
-		return os.WriteFile(filepath.Join(mount, c.name, id, file), []byte(text), 0)
+		return os.WriteFile(filepath.Join(mount, c.name, id, file), []byte(text), 0o644)
 	}
 	if c.v2 == "" {
 		return nil, errors.Join(
@@ -138,8 +139,8 @@ func (c cgroups) make(id string, l limits) (*os.File, error) {
 	}
 	enable := []byte("+" + strings.Join(cgroupControllers, " +"))
 	err := errors.Join(
-		os.WriteFile(filepath.Join(c.v2, "cgroup.subtree_control"), enable, 0),
-		os.WriteFile(filepath.Join(c.v2, c.name, "cgroup.subtree_control"), enable, 0),
+		os.WriteFile(filepath.Join(c.v2, "cgroup.subtree_control"), enable, 0o644),
+		os.WriteFile(filepath.Join(c.v2, c.name, "cgroup.subtree_control"), enable, 0o644),
 		set("memory", "memory.max", l.memory), set("memory", "memory.oom.group", 1),
 		set("cpu", "cpu.max", l.cpuQuota, cpuPeriod),
 		set("cpu", "cpu.weight", min(10000, max(1, l.cpuShares*100/1024))),
@@ -150,6 +151,17 @@ func (c cgroups) make(id string, l limits) (*os.File, error) {
 	return os.Open(filepath.Join(c.v2, c.name, id))
 }
 
+func (c cgroups) makeDirs(id string) error {
+	c.tree.Lock()
+	defer c.tree.Unlock()
+	for _, dir := range c.dirs(id) {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
 // enter moves a process into the group, under version 1, where it cannot be
 // born in one. The guest has not run yet then: QEMU starts stopped.
 func (c cgroups) enter(id string, pid int) error {
@@ -157,7 +169,7 @@ func (c cgroups) enter(id string, pid int) error {
 		return nil
 	}
 	for _, dir := range c.dirs(id) {
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
 			return fmt.Errorf("cgroup: %w", err)
 		}
 	}
@@ -184,7 +196,9 @@ func (c cgroups) remove(ctx context.Context, id string) error {
 				return ctx.Err()
 			}
 		}
+		c.tree.Lock()
 		_ = os.Remove(filepath.Dir(dir)) // refused while other guests are in it
+		c.tree.Unlock()
 	}
 	return nil
 }

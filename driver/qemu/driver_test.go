@@ -244,6 +244,28 @@ func TestHotPlugHasAnEnd(t *testing.T) {
 	}
 }
 
+func TestDiskOnAnIDEBusStaysUntilTheGuestStops(t *testing.T) {
+	r := newRig(t)
+	m := machine()
+	m.Disks = r.disks("root", "config")
+	m.Disks[1].Bus = "cdrom"
+	r.must(r.Ensure(within(t), m, 0))
+	m.Disks = m.Disks[:1]
+	for range 2 {
+		r.must(r.Ensure(within(t), m, 0))
+	}
+	if got, want := r.fake.qemu(guestID).has(), "d-config d-root disk-config disk-root sets=3"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	m.Guest.Power = hostapi.PowerOff
+	r.must(r.Ensure(within(t), m, 0))
+	m.Guest.Power = hostapi.PowerOn
+	r.must(r.Ensure(within(t), m, 0))
+	if got, want := r.fake.qemu(guestID).has(), "d-root disk-root sets=2"; got != want {
+		t.Errorf("after a restart: got %s, want %s", got, want)
+	}
+}
+
 func TestDiskThatMovedIsPluggedAnew(t *testing.T) {
 	r := newRig(t)
 	m := machine()

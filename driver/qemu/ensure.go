@@ -171,7 +171,7 @@ func (g *guest) press(ctx context.Context, grace time.Duration) (down bool, err 
 			select {
 			case <-wake:
 				wake = g.stirred()
-				if g.down() {
+				if mon == nil || g.down() { // there may be a connection by now
 					break waiting
 				}
 			case <-again:

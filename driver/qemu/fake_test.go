@@ -34,7 +34,7 @@ func (f *fakeHost) start(l launch) (process, error) {
 	f.next++
 	q := &fakeQEMU{
 		number: 1000000 + f.next, args: l.args, status: "prelaunch", obedient: true, ended: make(chan struct{}),
-		devices: map[string]string{}, nodes: map[string]string{}, netdevs: map[string]bool{}, sets: map[int]bool{}, fds: map[string]bool{},
+		devices: map[string]string{}, drivers: map[string]string{}, nodes: map[string]string{}, netdevs: map[string]bool{}, sets: map[int]bool{}, fds: map[string]bool{},
 	}
 	if err := q.boot(); err != nil {
 		return nil, err
@@ -86,6 +86,7 @@ type fakeQEMU struct {
 	obedient bool              // the guest hears the power button and lets devices go
 	presses  int               // of the power button
 	devices  map[string]string // bus by id
+	drivers  map[string]string // by id
 	nodes    map[string]string // file by name
 	netdevs  map[string]bool
 	sets     map[int]bool // descriptor sets
@@ -138,7 +139,7 @@ func (q *fakeQEMU) boot() error {
 }
 
 func (q *fakeQEMU) deviceAdd(args []byte) error {
-	var d struct{ ID, Bus, Drive, Netdev string }
+	var d struct{ ID, Driver, Bus, Drive, Netdev string }
 	if err := json.Unmarshal(args, &d); err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (q *fakeQEMU) deviceAdd(args []byte) error {
 	if d.Netdev != "" && !q.netdevs[d.Netdev] {
 		return errors.New("no netdev " + d.Netdev)
 	}
-	q.devices[d.ID] = d.Bus
+	q.devices[d.ID], q.drivers[d.ID] = d.Bus, d.Driver
 	return nil
 }
 
@@ -287,7 +288,7 @@ func (q *fakeQEMU) query(command, path string) (any, error) {
 	case "qom-list":
 		list := []object{{"name": "type", "type": "string"}}
 		for id := range q.devices {
-			list = append(list, object{"name": id, "type": "child<device>"})
+			list = append(list, object{"name": id, "type": "child<" + q.drivers[id] + ">"})
 		}
 		return list, nil
 	case "qom-get":

@@ -266,7 +266,7 @@ func (g *guest) handle(mon *qmp.Client, event qmp.Event) {
 			Reason string `json:"reason"`
 		}
 		_ = json.Unmarshal(event.Data, &why) // an empty reason is as good
-		g.d.cfg.Log.Info("guest shut down", "server_id", g.id, "reason", why.Reason)
+		g.d.cfg.Log.Info("QEMU shuts down", "server_id", g.id, "reason", why.Reason)
 		g.mu.Lock()
 		g.lastWords = "QEMU was told to end: " + why.Reason
 		g.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"altostack/kernel/clock"
@@ -176,6 +177,45 @@ func TestCgroupHierarchiesAreFound(t *testing.T) {
 			c := findCgroups(tt.mounts, "clouds", clock.Real{})
 			if got := strings.Join(c.dirs("g"), " "); got != tt.dirs || c.usable() != tt.usable {
 				t.Errorf("usable %t in %s", c.usable(), got)
+			}
+		})
+	}
+}
+
+func TestCgroupLimitsAreWritten(t *testing.T) {
+	l := limitsOf(spec{VCPUs: 2, MemoryMiB: 64}, AccelTCG)
+	for name, tt := range map[string]struct {
+		c    cgroups
+		want map[string]string
+	}{
+		"version 1": {cgroups{v1: map[string]string{"cpu": "c", "memory": "m", "pids": "p"}}, map[string]string{
+			"m/clouds/g/memory.limit_in_bytes": "470810624", "c/clouds/g/cpu.cfs_quota_us": "300000",
+			"c/clouds/g/cpu.cfs_period_us": "100000", "c/clouds/g/cpu.shares": "2048", "p/clouds/g/pids.max": "258",
+		}},
+		"version 2": {cgroups{v2: "u"}, map[string]string{
+			"u/clouds/g/memory.max": "470810624", "u/clouds/g/cpu.max": "300000 100000", "u/clouds/g/cpu.weight": "200",
+			"u/clouds/g/pids.max": "258", "u/cgroup.subtree_control": "+cpu +memory +pids",
+			"u/clouds/cgroup.subtree_control": "+cpu +memory +pids",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			tt.c.name, tt.c.tree = "clouds", &sync.Mutex{}
+			if tt.c.v2 != "" {
+				tt.c.v2 = filepath.Join(dir, tt.c.v2)
+			}
+			for controller, mount := range tt.c.v1 {
+				tt.c.v1[controller] = filepath.Join(dir, mount)
+			}
+			born, err := tt.c.make("g", l)
+			if err != nil || (born != nil) != (tt.c.v2 != "") {
+				t.Fatalf("%v, %v", born, err)
+			}
+			defer closeAll([]*os.File{born})
+			for file, want := range tt.want {
+				if got, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(got) != want {
+					t.Errorf("%s is %q, %v; wanted %s", file, got, err, want)
+				}
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"altostack/driver/qemu/qmp"
@@ -59,8 +60,17 @@ func (g *guest) adjust(ctx context.Context, want spec, taps openTap) error {
 	return nil
 }
 
-// devices lists the ids of the devices that QEMU has.
-func (p plugger) devices(ctx context.Context) ([]string, error) {
+// deviceTypes are QEMU's types of devices, by device id.
+type deviceTypes map[string]string
+
+func (d deviceTypes) has(id string) bool { _, ok := d[id]; return ok }
+
+// fixed says that a device cannot leave a running guest: one on an IDE bus,
+// such as the config drive, stays until the guest stops.
+func (d deviceTypes) fixed(id string) bool { return strings.HasPrefix(d[id], "child<ide-") }
+
+// devices lists the devices that QEMU has.
+func (p plugger) devices(ctx context.Context) (deviceTypes, error) {
 	var properties []struct {
 		Name string `json:"name"`
 		Type string `json:"type"`
@@ -68,13 +78,13 @@ func (p plugger) devices(ctx context.Context) ([]string, error) {
 	if err := p.mon.Run(ctx, "qom-list", object{"path": "/machine/peripheral"}, &properties); err != nil {
 		return nil, p.silent(err)
 	}
-	var ids []string
+	found := deviceTypes{}
 	for _, property := range properties {
 		if strings.HasPrefix(property.Type, "child<") {
-			ids = append(ids, property.Name)
+			found[property.Name] = property.Type
 		}
 	}
-	return ids, nil
+	return found, nil
 }
 
 // unplugRest removes what is there or half there and not wanted as it is.
@@ -92,24 +102,26 @@ func (p plugger) unplugRest(ctx context.Context, have, want spec) error {
 		keepNIC[n.PortID] = slices.Contains(have.NICs, n)
 	}
 	var disks, nics []string
-	for _, id := range devices {
-		if diskID, ok := strings.CutPrefix(id, diskPrefix); ok && !keepDisk[diskID] && p.pluggable(have, diskID) {
+	for id := range devices {
+		if diskID, ok := strings.CutPrefix(id, diskPrefix); ok && !keepDisk[diskID] && !devices.fixed(id) {
 			disks = append(disks, diskID)
 		}
 		if portID, ok := strings.CutPrefix(id, nicPrefix); ok && !keepNIC[portID] {
 			nics = append(nics, portID)
 		}
 	}
-	for _, d := range have.Disks {
-		if !keepDisk[d.ID] && !slices.Contains(disks, d.ID) && p.pluggable(have, d.ID) {
+	for _, d := range have.Disks { // what is left of those whose device is gone
+		if !keepDisk[d.ID] && !devices.has(d.deviceID()) {
 			disks = append(disks, d.ID)
 		}
 	}
 	for _, n := range have.NICs {
-		if !keepNIC[n.PortID] && !slices.Contains(nics, n.PortID) {
+		if !keepNIC[n.PortID] && !devices.has(n.deviceID()) {
 			nics = append(nics, n.PortID)
 		}
 	}
+	slices.Sort(disks)
+	slices.Sort(nics)
 	for _, id := range disks {
 		if err := p.unplugDisk(ctx, id); err != nil {
 			return err
@@ -123,15 +135,8 @@ func (p plugger) unplugRest(ctx context.Context, have, want spec) error {
 	return nil
 }
 
-// pluggable says whether a disk can leave a running guest: one on an IDE bus,
-// such as the config drive, stays until the guest stops.
-func (p plugger) pluggable(have spec, diskID string) bool {
-	d := findDisk(have.Disks, diskID)
-	return d == nil || (d.Bus != "ide" && d.Bus != "cdrom")
-}
-
-func (p plugger) plugDisk(ctx context.Context, d disk, devices []string) error {
-	if slices.Contains(devices, d.deviceID()) {
+func (p plugger) plugDisk(ctx context.Context, d disk, devices deviceTypes) error {
+	if devices.has(d.deviceID()) {
 		return nil
 	}
 	if d.Bus == "ide" || d.Bus == "cdrom" {
@@ -287,8 +292,8 @@ func (p plugger) unplugDisk(ctx context.Context, diskID string) error {
 	return nil
 }
 
-func (p plugger) plugNIC(ctx context.Context, n nic, devices []string) error {
-	if slices.Contains(devices, n.deviceID()) {
+func (p plugger) plugNIC(ctx context.Context, n nic, devices deviceTypes) error {
+	if devices.has(n.deviceID()) {
 		return nil
 	}
 	place, err := p.place(ctx, "virtio", devices)
@@ -342,7 +347,7 @@ func (p plugger) unplug(ctx context.Context, device string) error {
 	for {
 		wake := p.stirred()
 		devices, err := p.devices(ctx)
-		if err != nil || !slices.Contains(devices, device) {
+		if err != nil || !devices.has(device) {
 			return err
 		}
 		// Refused while the last request is pending, which is as good.
@@ -363,16 +368,19 @@ func (p plugger) unplug(ctx context.Context, device string) error {
 }
 
 // place finds where a device can be plugged in.
-func (p plugger) place(ctx context.Context, bus string, devices []string) (slot, error) {
+func (p plugger) place(ctx context.Context, bus string, devices deviceTypes) (slot, error) {
 	if bus == "scsi" {
 		if err := p.needSCSI(ctx, devices); err != nil {
 			return slot{}, err
 		}
 		return slot{"scsi0.0", -1}, nil
 	}
-	ports := slices.DeleteFunc(slices.Clone(devices), func(id string) bool {
-		return !strings.HasPrefix(id, portPrefix)
-	})
+	var ports []string
+	for n := range maxRootPorts {
+		if id := portPrefix + strconv.Itoa(n); devices.has(id) {
+			ports = append(ports, id)
+		}
+	}
 	if len(ports) == 0 {
 		return slot{"pci.0", -1}, nil // machine pc, where QEMU finds a place
 	}
@@ -380,7 +388,7 @@ func (p plugger) place(ctx context.Context, bus string, devices []string) (slot,
 	if err != nil {
 		return slot{}, err
 	}
-	for _, id := range now {
+	for id := range now {
 		var on string
 		get := object{"path": "/machine/peripheral/" + id, "property": "parent_bus"}
 		if err := p.mon.Run(ctx, "qom-get", get, &on); err != nil {
@@ -395,12 +403,12 @@ func (p plugger) place(ctx context.Context, bus string, devices []string) (slot,
 	return slot{ports[0], -1}, nil
 }
 
-func (p plugger) needSCSI(ctx context.Context, devices []string) error {
-	if slices.Contains(devices, "scsi0") {
+func (p plugger) needSCSI(ctx context.Context, devices deviceTypes) error {
+	if devices.has("scsi0") {
 		return nil
 	}
 	now, err := p.devices(ctx)
-	if err != nil || slices.Contains(now, "scsi0") {
+	if err != nil || now.has("scsi0") {
 		return err
 	}
 	place, err := p.place(ctx, "virtio", devices)

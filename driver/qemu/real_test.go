@@ -403,7 +403,7 @@ func (h *host) devices(want ...string) {
 	have, err := plugger{guest: g, mon: mon}.devices(within(h.T))
 	h.must(err)
 	for _, id := range want {
-		if !strings.Contains(" "+strings.Join(have, " ")+" ", " "+id+" ") {
+		if !have.has(id) {
 			h.Errorf("device %s is missing among %v", id, have)
 		}
 	}
