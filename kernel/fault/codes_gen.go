@@ -58,6 +58,22 @@ const (
 	CodeComputeWrongState                Code = "compute.wrong_state"
 	CodeDbBusy                           Code = "db.busy"
 	CodeDbStale                          Code = "db.stale"
+	CodeImageBadContentType              Code = "image.bad_content_type"
+	CodeImageConflict                    Code = "image.conflict"
+	CodeImageCorrupt                     Code = "image.corrupt"
+	CodeImageForbidden                   Code = "image.forbidden"
+	CodeImageFormatMismatch              Code = "image.format_mismatch"
+	CodeImageGone                        Code = "image.gone"
+	CodeImageIdTaken                     Code = "image.id_taken"
+	CodeImageInvalid                     Code = "image.invalid"
+	CodeImageMemberExists                Code = "image.member_exists"
+	CodeImageNoSpace                     Code = "image.no_space"
+	CodeImageNotFound                    Code = "image.not_found"
+	CodeImageOverQuota                   Code = "image.over_quota"
+	CodeImageProtected                   Code = "image.protected"
+	CodeImageTooLarge                    Code = "image.too_large"
+	CodeImageUnsafe                      Code = "image.unsafe"
+	CodeImageUploadCut                   Code = "image.upload_cut"
 	CodeMicroversionMalformed            Code = "microversion.malformed"
 	CodeMicroversionUnsupported          Code = "microversion.unsupported"
 	CodeNetworkAddressExhausted          Code = "network.address_exhausted"
@@ -230,6 +246,22 @@ var definitions = map[Code]Definition{
 	CodeComputeWrongState:                {Code: CodeComputeWrongState, Kind: Conflict, Type: "", Hint: "Wait for the task to end, or bring the server into another state.", Meaning: "The server's state does not allow the operation."},
 	CodeDbBusy:                           {Code: CodeDbBusy, Kind: Unavailable, Type: "", Hint: "Try again.", Meaning: "The database did not take the write in time."},
 	CodeDbStale:                          {Code: CodeDbStale, Kind: Conflict, Type: "", Hint: "Read it again and repeat the change.", Meaning: "Another request changed the row first."},
+	CodeImageBadContentType:              {Code: CodeImageBadContentType, Kind: UnsupportedType, Type: "", Hint: "", Meaning: "The request's type is not one that this call takes."},
+	CodeImageConflict:                    {Code: CodeImageConflict, Kind: Conflict, Type: "", Hint: "", Meaning: "The image is in a state that does not allow it."},
+	CodeImageCorrupt:                     {Code: CodeImageCorrupt, Kind: Internal, Type: "", Hint: "Upload the image again.", Meaning: "The stored data of an image is missing."},
+	CodeImageForbidden:                   {Code: CodeImageForbidden, Kind: Forbidden, Type: "", Hint: "", Meaning: "The image may not be changed that way by this caller."},
+	CodeImageFormatMismatch:              {Code: CodeImageFormatMismatch, Kind: Invalid, Type: "", Hint: "Set disk_format to what the file is, or convert it: qemu-img convert -O qcow2 IN OUT.", Meaning: "The data is not what disk_format says."},
+	CodeImageGone:                        {Code: CodeImageGone, Kind: Gone, Type: "", Hint: "Create the image again.", Meaning: "The image was deleted while its data arrived."},
+	CodeImageIdTaken:                     {Code: CodeImageIdTaken, Kind: Conflict, Type: "", Hint: "Choose another id, or leave it out.", Meaning: "An image of that id exists."},
+	CodeImageInvalid:                     {Code: CodeImageInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "A field of an image, a member or a query is not valid."},
+	CodeImageMemberExists:                {Code: CodeImageMemberExists, Kind: Conflict, Type: "", Hint: "", Meaning: "The project is a member of the image already."},
+	CodeImageNoSpace:                     {Code: CodeImageNoSpace, Kind: Unavailable, Type: "", Hint: "Ask the operator to free space in the image store.", Meaning: "The store has no room."},
+	CodeImageNotFound:                    {Code: CodeImageNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such image, or none that the caller may see."},
+	CodeImageOverQuota:                   {Code: CodeImageOverQuota, Kind: OverQuota, Type: "", Hint: "Delete images, or ask the operator for a higher limit.", Meaning: "The project has as much as it may have."},
+	CodeImageProtected:                   {Code: CodeImageProtected, Kind: Forbidden, Type: "", Hint: "Set protected to false first.", Meaning: "The image is protected."},
+	CodeImageTooLarge:                    {Code: CodeImageTooLarge, Kind: TooLarge, Type: "", Hint: "Upload a smaller image, or ask the operator for a higher limit.", Meaning: "The data is larger than the limit for one image."},
+	CodeImageUnsafe:                      {Code: CodeImageUnsafe, Kind: Invalid, Type: "", Hint: "Make it stand alone: qemu-img convert -O qcow2 IN OUT writes one that does.", Meaning: "The data would make the host open something else, or makes no sense."},
+	CodeImageUploadCut:                   {Code: CodeImageUploadCut, Kind: Invalid, Type: "", Hint: "Upload it again.", Meaning: "The data did not arrive whole."},
 	CodeMicroversionMalformed:            {Code: CodeMicroversionMalformed, Kind: Invalid, Type: "", Hint: "Send MAJOR.MINOR, or latest.", Meaning: "The version header is not a version."},
 	CodeMicroversionUnsupported:          {Code: CodeMicroversionUnsupported, Kind: NotAcceptable, Type: "", Hint: "Choose a version within the range that the version document gives.", Meaning: "The version is outside of what the service speaks."},
 	CodeNetworkAddressExhausted:          {Code: CodeNetworkAddressExhausted, Kind: Conflict, Type: "IpAddressGenerationFailure", Hint: "Delete ports that are not needed, widen an allocation pool, or add a subnet.", Meaning: "No address is left in the pools of the network's subnets."},
