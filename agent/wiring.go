@@ -129,8 +129,7 @@ func (w *wiring) look(ctx context.Context) {
 	}
 	if !w.dirty {
 		ok, err := w.a.cfg.Dataplane.Check(ctx)
-		if ctx.Err() != nil || err == nil && ok && len(w.down) == 0 && maps.Equal(w.wired, w.reported) {
-			w.keep()
+		if ctx.Err() != nil || err == nil && ok && !w.unsaved && len(w.down) == 0 && maps.Equal(w.wired, w.reported) {
 			return
 		}
 		if err != nil || !ok {
@@ -139,10 +138,10 @@ func (w *wiring) look(ctx context.Context) {
 		}
 	}
 	w.round(ctx, nil)
-	w.keep()
 }
 
-// keep stores want for the next start; a failure costs a resync there.
+// keep stores want before it is applied, so that the next start never applies
+// less than a guest already uses. After a failure it is stored with the next round.
 func (w *wiring) keep() {
 	if err := w.save(); err != nil {
 		w.a.log.Warn("the host's wiring could not be stored", "error", err)
@@ -165,6 +164,7 @@ func (w *wiring) save() error {
 func (w *wiring) round(ctx context.Context, asked []*request) {
 	fetchErr := w.fetch(ctx, asked)
 	w.drop(asked)
+	w.keep()
 	var applyErr error
 	if w.dirty {
 		applyErr = w.apply(ctx)
