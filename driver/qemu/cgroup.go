@@ -98,6 +98,18 @@ func hasControllers(mount string) bool {
 
 func (c cgroups) usable() bool { return c.v2 != "" || len(c.v1) == len(cgroupControllers) }
 
+// try makes a group and removes it, as containers often show hierarchies that
+// they do not let anybody change.
+func (c cgroups) try(ctx context.Context) error {
+	if !c.usable() {
+		return errors.New("the controllers cpu, memory and pids are not there")
+	}
+	const id = "trial"
+	born, err := c.make(id, limitsOf(spec{VCPUs: 1, MemoryMiB: 1}, AccelTCG))
+	closeAll([]*os.File{born})
+	return errors.Join(err, c.remove(ctx, id))
+}
+
 // dirs are the group's directories, one a hierarchy.
 func (c cgroups) dirs(id string) []string {
 	if c.v2 != "" {

@@ -13,6 +13,7 @@ import (
 	"altostack/agent"
 	"altostack/agent/agenttest"
 	"altostack/hostapi"
+	"altostack/kernel/fault"
 )
 
 // TestHypervisor runs the contract on real QEMU.
@@ -153,4 +154,33 @@ func (h *host) opened(pid int, path string) (n int) {
 		}
 	}
 	return n
+}
+
+func TestRealGuestWhoseDirectoryIsGoneIsEnded(t *testing.T) {
+	h := newHost(t)
+	h.ensure(machine())
+	h.must(h.Close())
+	h.must(os.RemoveAll(h.run))
+	h.Driver = nil
+	h.reopen()
+	if left := h.left(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestRealDiskIsShared(t *testing.T) {
+	h := newHost(t)
+	shared := diskFile(volume, h.raw("shared", 1<<20), "raw", -1)
+	shared.Shared = true
+	for n := range 2 {
+		m := machine()
+		m.Guest.ID = fmt.Sprintf("00000000-0000-4000-8000-00000000000%d", n)
+		m.Disks = []agent.DiskFile{shared}
+		h.ensure(m)
+	}
+	single := machine()
+	single.Disks = []agent.DiskFile{diskFile(volume, shared.Path, "raw", -1)}
+	if err := h.Ensure(within(t), single, 0); !fault.Has(err, fault.CodeQemuDiskInUse) {
+		t.Errorf("a third guest that does not share: %v", err)
+	}
 }

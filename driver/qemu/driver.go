@@ -135,6 +135,10 @@ func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if accel == AccelKVM {
 		d.groups = groupsOf("/dev/kvm")
 	}
+	if err := d.cgroups.try(ctx); err != nil {
+		cfg.Log.Warn("guests run without limits: cgroups cannot be used", "error", err)
+		d.cgroups = findCgroups("", cfg.CgroupName, cfg.Clock)
+	}
 	cfg.Log.Info("QEMU found", "version", found.String(), "accelerator", accel, "reason", reason, "cgroups", d.cgroups.usable())
 	return open(ctx, cfg, d)
 }
@@ -158,7 +162,7 @@ func open(ctx context.Context, cfg Config, d *Driver) (*Driver, error) {
 	for id, p := range running {
 		if _, known := records[id]; !known { // its directory was deleted under it
 			cfg.Log.Warn("ending a guest that nothing is known of", "server_id", id, "pid", p.pid())
-			if err := p.kill(); err != nil {
+			if err := d.endOrphan(ctx, id, p); err != nil {
 				return nil, err
 			}
 		}
@@ -170,6 +174,15 @@ func open(ctx context.Context, cfg Config, d *Driver) (*Driver, error) {
 	}
 	d.work.Go(d.trimLogs)
 	return d, nil
+}
+
+// endOrphan ends a process without a record.
+func (d *Driver) endOrphan(ctx context.Context, id string, p process) error {
+	if err := p.kill(); err != nil {
+		return err
+	}
+	waitFor(ctx, p.gone())
+	return errors.Join(ctx.Err(), d.cgroups.remove(ctx, id))
 }
 
 // Close stops watching. The guests go on, and the next Open adopts them.
@@ -233,8 +246,8 @@ func (d *Driver) find(id string) (*guest, error) {
 // create says so, else nil. The caller calls g.leave.
 func (d *Driver) take(ctx context.Context, id string, create bool) (*guest, error) {
 	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if err := errors.Join(ctx.Err(), d.ctx.Err()); err != nil {
+			return nil, err // given up, or the driver is closed
 		}
 		d.mu.Lock()
 		g := d.guests[id]
