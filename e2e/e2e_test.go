@@ -1,0 +1,173 @@
+//go:build e2e
+
+// Package e2e drives the built executable as a person does: the real openstack
+// command, real guests, real networks, and a look for litter at the end. Each
+// script in testdata/script has a cloud of its own.
+//
+// Run it by `make test-e2e`: it needs root, QEMU, nftables, the openstack client
+// and the tiny guest image, and fails, naming it, where one is missing.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) { os.Exit(m.Run()) }
+
+// need answers a path from the environment, or what is missing and how to get it.
+func need(t *testing.T, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	if v == "" {
+		t.Fatalf("%s is not set: run these scripts by 'make test-e2e'", name)
+	}
+	if _, err := os.Stat(v); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return v
+}
+
+func TestScripts(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Fatal("these scripts program the host's network and so need root")
+	}
+	for _, program := range []string{"qemu-system-x86_64", "nft", "ip", "openstack"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Fatalf("%s is missing: 'tools/setup run demo test' installs it", program)
+		}
+	}
+	binary, image := need(t, "ALTOSTACK_BIN"), need(t, "ALTOSTACK_IMAGE")
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			e.Setenv("ALTOSTACK", binary)
+			e.Setenv("IMAGE", image)
+			e.Setenv("DATA", filepath.Join(e.WorkDir, "cloud"))
+			e.Setenv("PORT", strconv.Itoa(port))
+			e.Setenv("PYTHONWARNINGS", "ignore")
+			e.Setenv("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+			e.Setenv("HOME", e.WorkDir)
+			c := &cloud{data: filepath.Join(e.WorkDir, "cloud"), binary: binary, port: port}
+			e.Values[cloudKey{}] = c
+			e.Defer(c.wipe)
+			return os.Chmod(e.WorkDir, 0o711)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"cloud": cmdCloud, "as": cmdAs, "console": cmdConsole, "ssh": cmdSSH, "leftovers": cmdLeftovers,
+			"capture": cmdCapture, "retry": cmdRetry, "becomes": cmdBecomes, "vnc": cmdWebSocket, "trace29": cmdTrace29,
+		},
+	})
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+type cloudKey struct{}
+
+// cloud is a script's own.
+type cloud struct {
+	data, binary string
+	port         int
+	id           string
+	access       map[string]string
+}
+
+func of(ts *testscript.TestScript) *cloud { return ts.Value(cloudKey{}).(*cloud) }
+
+func (c *cloud) run(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, c.binary, append(args, "--data", c.data)...).CombinedOutput()
+	return string(out), err
+}
+
+func (c *cloud) wipe() { _, _ = c.run("wipe", "--force") }
+
+// cmdCloud: start [flags…] | kill | stop [--guests stop] | wipe
+func cmdCloud(ts *testscript.TestScript, neg bool, args []string) {
+	c := of(ts)
+	var out string
+	var err error
+	switch args[0] {
+	case "start":
+		out, err = c.run(append([]string{"up", "--detach", "--hypervisor", "qemu", "--listen", fmt.Sprintf("127.0.0.1:%d", c.port)}, args[1:]...)...)
+		if err == nil {
+			c.id, err = cloudID(c.data)
+			useAccess(ts, c, "admin")
+		}
+	case "kill":
+		pid, rerr := os.ReadFile(filepath.Join(c.data, "lock"))
+		ts.Check(rerr)
+		err = exec.Command("kill", "-9", strings.TrimSpace(string(pid))).Run()
+	case "stop":
+		out, err = c.run(append([]string{"down"}, args[1:]...)...)
+	case "wipe":
+		out, err = c.run("wipe")
+	default:
+		ts.Fatalf("cloud %s?", args[0])
+	}
+	ts.Logf("%s", out)
+	if (err != nil) != neg {
+		ts.Fatalf("cloud %s: %v", strings.Join(args, " "), err)
+	}
+}
+
+// cmdAs: admin | demo — whose OS_* the openstack command sees.
+func cmdAs(ts *testscript.TestScript, _ bool, args []string) { useAccess(ts, of(ts), args[0]) }
+
+func useAccess(ts *testscript.TestScript, c *cloud, project string) {
+	out, err := c.run("openrc", "--project", project)
+	ts.Check(err)
+	c.access = map[string]string{}
+	for line := range strings.Lines(out) {
+		if kv, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
+			k, v, _ := strings.Cut(kv, "=")
+			ts.Setenv(k, v)
+			c.access[k] = v
+		}
+	}
+}
+
+// cmdCapture: NAME command… — puts the command's output into a variable.
+func cmdCapture(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec(args[1], args[2:]...))
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// cmdRetry: SECONDS command… — until the command succeeds.
+func cmdRetry(ts *testscript.TestScript, _ bool, args []string) {
+	seconds, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	until := time.Now().Add(time.Duration(seconds) * time.Second)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("%s still fails after %d s: %v", strings.Join(args[1:], " "), seconds, err)
+		}
+	}
+}
