@@ -219,11 +219,15 @@ func (r *run) makeVeth(s *space, l Link) error {
 		}
 		delete(r.got[l.PeerNS].links, l.Peer)
 	}
-	veth := &netlink.Veth{LinkAttrs: attrs(l), PeerName: l.Peer, PeerNamespace: netlink.NsFd(int(far.handle)), PeerMTU: uint32(l.MTU)}
+	peer := r.planned(l.PeerNS, l.Peer)
+	veth := &netlink.Veth{LinkAttrs: attrs(l), PeerName: l.Peer, PeerNamespace: netlink.NsFd(int(far.handle)), PeerMTU: uint32(peer.MTU)}
+	if hw, err := net.ParseMAC(peer.MAC); err == nil {
+		veth.PeerHardwareAddr = hw
+	}
 	if err := s.nl.LinkAdd(veth); err != nil {
 		return err
 	}
-	if l.PeerNS != "" {
+	if peer.Alias == "" {
 		return nil
 	}
 	// In the root namespace the alias is what marks a link as ours.
@@ -231,14 +235,22 @@ func (r *run) makeVeth(s *space, l Link) error {
 	if err != nil {
 		return err
 	}
-	for _, ns := range r.d.plan.Namespaces {
-		for _, p := range ns.Links {
-			if ns.Name == "" && p.Name == l.Peer {
-				return far.nl.LinkSetAlias(end, p.Alias)
+	return far.nl.LinkSetAlias(end, peer.Alias)
+}
+
+// planned answers a link of the plan.
+func (r *run) planned(ns, name string) Link {
+	for _, n := range r.d.plan.Namespaces {
+		if n.Name != ns {
+			continue
+		}
+		for _, l := range n.Links {
+			if l.Name == name {
+				return l
 			}
 		}
 	}
-	return nil
+	return Link{Name: name}
 }
 
 func (r *run) makeMacvlan(s *space, l Link) error {
@@ -278,6 +290,7 @@ func (r *run) setLink(s *space, got actual, l netlink.Link, want Link) error {
 		if err := s.nl.LinkSetHardwareAddr(l, hw); err != nil {
 			return fmt.Errorf("set MAC: %w", err)
 		}
+		a.HardwareAddr = hw // what is announced from here on
 	}
 	if want.Alias != "" && a.Alias != want.Alias {
 		if err := s.nl.LinkSetAlias(l, want.Alias); err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -269,6 +270,9 @@ const (
 	denied   = 700 * time.Millisecond
 )
 
+// pings numbers echo sessions: to conntrack, each is a connection of its own.
+var pings atomic.Uint32
+
 // ping sends echo requests from the namespace until one is answered.
 func ping(s *space, dst string, wait time.Duration) error {
 	a := netip.MustParseAddr(dst)
@@ -283,9 +287,9 @@ func ping(s *space, dst string, wait time.Duration) error {
 		return err
 	}
 	defer conn.Close()
-	end := time.Now().Add(wait)
+	id, end := int(pings.Add(1)), time.Now().Add(wait)
 	for seq := 1; time.Now().Before(end); seq++ {
-		msg, err := (&icmp.Message{Type: kind, Body: &icmp.Echo{ID: os.Getpid() & 0xffff, Seq: seq, Data: []byte("altostack")}}).Marshal(nil)
+		msg, err := (&icmp.Message{Type: kind, Body: &icmp.Echo{ID: id, Seq: seq, Data: []byte("altostack")}}).Marshal(nil)
 		if err != nil {
 			return err
 		}
