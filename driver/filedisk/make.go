@@ -14,9 +14,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"altostack/driver/qcow2"
+	"altostack/driver/sparse"
 	"altostack/hostapi"
 	"altostack/kernel/fault"
 )
@@ -135,7 +134,7 @@ func clone(base, path string, size int64) (err error) {
 			err = e
 		}
 	}()
-	if err := unix.IoctlFileClone(int(to.Fd()), int(from.Fd())); err != nil {
+	if err := sparse.Clone(to, from); err != nil {
 		return err
 	}
 	if err := to.Truncate(size); err != nil {

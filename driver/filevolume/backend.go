@@ -1,0 +1,365 @@
+// Package filevolume keeps block storage volumes as files on one host.
+//
+// The one idea: a volume is a raw, sparse file and nothing else. A guest that
+// holds one can write nothing that we would ever interpret, growing it is
+// setting its length, also while it is attached, and a snapshot is another such
+// file that depends on nothing: a clone where the file system can share blocks,
+// a sparse copy otherwise.
+//
+// A file has its name only when it is whole, so every call can be repeated, and
+// absence is success. Layout of Dir: volumes/<id>.raw, snapshots/<id>.raw, and
+// tmp, which is emptied by Open.
+//
+// Calls about different volumes do not wait for each other. Two calls that make
+// the same thing make it twice, and one of the two stays.
+package filevolume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"altostack/driver/sparse"
+	"altostack/hostapi"
+	"altostack/kernel/fault"
+)
+
+// Config says where volumes are.
+type Config struct {
+	Dir     string
+	QemuImg string // the program; empty: qemu-img from the PATH. Only qcow2 images need it
+	// Freeze stops whoever writes a volume, so that it can be copied at one
+	// instant although the file system cannot clone it; the function it answers
+	// lets them go on. Without it such a copy of a volume in use is refused.
+	Freeze func(ctx context.Context, volumeID string) (thaw func(), err error)
+}
+
+// Spec is a volume that should exist.
+type Spec struct {
+	ID      string
+	SizeMiB int64
+	Source  Source
+}
+
+// Source is what a new volume starts from; the zero value is zeroes. At most
+// one of Image, Snapshot and Volume is set.
+type Source struct {
+	Image    string // path of an image's file
+	Format   string // of that image: raw or qcow2, as declared and checked at upload
+	Snapshot string // id
+	Volume   string // id
+}
+
+// Backend keeps volumes.
+type Backend struct{ cfg Config }
+
+var safeID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
+
+// Open makes the directories that are missing and clears what was half made.
+func Open(cfg Config) (*Backend, error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Dir = dir
+	if cfg.QemuImg == "" {
+		cfg.QemuImg = "qemu-img"
+	}
+	b := &Backend{cfg: cfg}
+	if err := os.RemoveAll(filepath.Join(dir, "tmp")); err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{"volumes", "snapshots", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (b *Backend) path(kind, id string) (string, error) {
+	if !safeID.MatchString(id) {
+		return "", fault.New(fault.CodeFilevolumeNotFound, "%q is no id.", id)
+	}
+	return filepath.Join(b.cfg.Dir, kind, id+".raw"), nil
+}
+
+func (b *Backend) volume(id string) (string, error)   { return b.path("volumes", id) }
+func (b *Backend) snapshot(id string) (string, error) { return b.path("snapshots", id) }
+
+// Ensure makes the volume, or finds it made; one that is smaller than wanted
+// grows. The errors are fault.CodeFilevolumeBadSource if the source is not what
+// it should be or larger than the volume, CodeFilevolumeNotFound if it is not
+// there, CodeFilevolumeBusy if it is a volume in use that cannot be copied.
+func (b *Backend) Ensure(ctx context.Context, spec Spec) error {
+	path, err := b.volume(spec.ID)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return b.Extend(ctx, spec.ID, spec.SizeMiB)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return b.make(path, func(tmp *os.File) error {
+		if err := b.fill(ctx, tmp, spec.Source); err != nil {
+			return err
+		}
+		st, err := tmp.Stat()
+		if err != nil {
+			return err
+		}
+		if st.Size() > spec.SizeMiB<<20 {
+			return fault.New(fault.CodeFilevolumeBadSource, "The source has %d MiB, the volume has %d MiB.", (st.Size()+1<<20-1)>>20, spec.SizeMiB)
+		}
+		return tmp.Truncate(spec.SizeMiB << 20)
+	})
+}
+
+// make has fill write a file under another name, syncs it and gives it its own.
+func (b *Backend) make(path string, fill func(tmp *os.File) error) (err error) {
+	tmp, err := os.CreateTemp(filepath.Join(b.cfg.Dir, "tmp"), "new-")
+	if err != nil {
+		return err
+	}
+	err = fill(tmp)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return nil
+}
+
+func (b *Backend) fill(ctx context.Context, to *os.File, s Source) error {
+	switch {
+	case s.Snapshot != "":
+		path, err := b.snapshot(s.Snapshot)
+		if err != nil {
+			return err
+		}
+		return b.copy(ctx, to, path, "")
+	case s.Volume != "":
+		path, err := b.volume(s.Volume)
+		if err != nil {
+			return err
+		}
+		return b.copy(ctx, to, path, s.Volume)
+	case s.Image != "" && s.Format == "raw":
+		return b.copy(ctx, to, s.Image, "")
+	case s.Image != "" && s.Format == "qcow2":
+		return b.convert(ctx, to, s.Image)
+	case s.Image != "":
+		return fault.New(fault.CodeFilevolumeBadSource, "Volumes are made of raw and qcow2 images, not of %s.", s.Format)
+	}
+	return nil
+}
+
+// copy copies a file as it is at one instant. volumeID names whose file it is,
+// if a guest could be writing it.
+func (b *Backend) copy(ctx context.Context, to *os.File, path, volumeID string) error {
+	from, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Because(err, fault.CodeFilevolumeNotFound, "The volume or snapshot to copy is not there.")
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }() // only read
+	if sparse.Clone(to, from) == nil {
+		return nil
+	}
+	if volumeID != "" {
+		thaw, err := b.freeze(ctx, volumeID, from)
+		if err != nil {
+			return err
+		}
+		defer thaw()
+	}
+	return sparse.Copy(ctx, to, from)
+}
+
+// freeze makes sure that nobody writes the volume.
+func (b *Backend) freeze(ctx context.Context, volumeID string, f *os.File) (thaw func(), err error) {
+	used, err := sparse.InUse(f)
+	if err != nil || !used {
+		return func() {}, err
+	}
+	if b.cfg.Freeze == nil {
+		return nil, fault.New(fault.CodeFilevolumeBusy, "Volume %s is in use.", volumeID)
+	}
+	return b.cfg.Freeze(ctx, volumeID)
+}
+
+// Remove deletes the volume. None there is success.
+func (b *Backend) Remove(ctx context.Context, id string) error { return b.remove(ctx, "volumes", id) }
+
+// RemoveSnapshot deletes the snapshot. None there is success.
+func (b *Backend) RemoveSnapshot(ctx context.Context, id string) error {
+	return b.remove(ctx, "snapshots", id)
+}
+
+func (b *Backend) remove(ctx context.Context, kind, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	path, err := b.path(kind, id)
+	if err != nil {
+		return nil // nothing of that name can have been made
+	}
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Extend makes the volume at least sizeMiB large, whether it is attached or not;
+// a guest that has it sees that once its hypervisor was told.
+func (b *Backend) Extend(ctx context.Context, id string, sizeMiB int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	path, err := b.volume(id)
+	if err != nil {
+		return err
+	}
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return missing(err, id)
+	}
+	if err != nil || st.Size() >= sizeMiB<<20 {
+		return err
+	}
+	return os.Truncate(path, sizeMiB<<20)
+}
+
+func missing(cause error, id string) error {
+	return fault.Because(cause, fault.CodeFilevolumeNotFound, "The backend has no volume %s.", id)
+}
+
+// Snapshot keeps the volume as it is now under another id, or finds that done.
+// What becomes of the volume later does not touch the snapshot.
+func (b *Backend) Snapshot(ctx context.Context, volumeID, snapshotID string) error {
+	path, err := b.snapshot(snapshotID)
+	if err != nil {
+		return err
+	}
+	from, err := b.volume(volumeID)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return b.make(path, func(tmp *os.File) error { return b.copy(ctx, tmp, from, volumeID) })
+}
+
+// Connect says how a hypervisor on this host reaches the volume.
+func (b *Backend) Connect(ctx context.Context, id string) (hostapi.VolumeConnection, error) {
+	if err := ctx.Err(); err != nil {
+		return hostapi.VolumeConnection{}, err
+	}
+	path, err := b.volume(id)
+	if err != nil {
+		return hostapi.VolumeConnection{}, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return hostapi.VolumeConnection{}, missing(err, id)
+	}
+	return hostapi.VolumeConnection{VolumeID: id, Driver: "file", Path: path, Format: "raw"}, nil
+}
+
+// Export reads the volume's bytes as they are now, for an image or a backup.
+// Closing the reader ends it.
+func (b *Backend) Export(ctx context.Context, id string) (io.ReadCloser, error) {
+	path, err := b.volume(id)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missing(err, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	used, err := sparse.InUse(f)
+	if err != nil || !used {
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return f, nil
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	return b.exportCopy(ctx, path, id)
+}
+
+// exportCopy reads a copy without a name, which is gone with its reader.
+func (b *Backend) exportCopy(ctx context.Context, path, id string) (io.ReadCloser, error) {
+	tmp, err := os.CreateTemp(filepath.Join(b.cfg.Dir, "tmp"), "export-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(tmp.Name())
+	if err == nil {
+		err = b.copy(ctx, tmp, path, id)
+	}
+	if err == nil {
+		_, err = tmp.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, tmp.Close())
+	}
+	return tmp, nil
+}
+
+// Usage reports the bytes left and in all where volumes are kept.
+func (b *Backend) Usage(ctx context.Context) (free, total int64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
+	}
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(b.cfg.Dir, &st); err != nil {
+		return 0, 0, fmt.Errorf("file system of the volumes: %w", err)
+	}
+	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
+}
+
+// List answers the ids of all volumes and of all snapshots.
+func (b *Backend) List(ctx context.Context) (volumes, snapshots []string, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if volumes, err = b.ids("volumes"); err != nil {
+		return nil, nil, err
+	}
+	snapshots, err = b.ids("snapshots")
+	return volumes, snapshots, err
+}
+
+func (b *Backend) ids(kind string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(b.cfg.Dir, kind))
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), ".raw"); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
