@@ -58,6 +58,14 @@ const (
 	CodeComputeWrongState                Code = "compute.wrong_state"
 	CodeDbBusy                           Code = "db.busy"
 	CodeDbStale                          Code = "db.stale"
+	CodeFilevolumeBadSource              Code = "filevolume.bad_source"
+	CodeFilevolumeBusy                   Code = "filevolume.busy"
+	CodeFilevolumeNotFound               Code = "filevolume.not_found"
+	CodeIdentityDuplicate                Code = "identity.duplicate"
+	CodeIdentityForbidden                Code = "identity.forbidden"
+	CodeIdentityInUse                    Code = "identity.in_use"
+	CodeIdentityInvalid                  Code = "identity.invalid"
+	CodeIdentityNotFound                 Code = "identity.not_found"
 	CodeImageBadContentType              Code = "image.bad_content_type"
 	CodeImageConflict                    Code = "image.conflict"
 	CodeImageCorrupt                     Code = "image.corrupt"
@@ -246,6 +254,14 @@ var definitions = map[Code]Definition{
 	CodeComputeWrongState:                {Code: CodeComputeWrongState, Kind: Conflict, Type: "", Hint: "Wait for the task to end, or bring the server into another state.", Meaning: "The server's state does not allow the operation."},
 	CodeDbBusy:                           {Code: CodeDbBusy, Kind: Unavailable, Type: "", Hint: "Try again.", Meaning: "The database did not take the write in time."},
 	CodeDbStale:                          {Code: CodeDbStale, Kind: Conflict, Type: "", Hint: "Read it again and repeat the change.", Meaning: "Another request changed the row first."},
+	CodeFilevolumeBadSource:              {Code: CodeFilevolumeBadSource, Kind: Invalid, Type: "", Hint: "Choose another source.", Meaning: "What the volume should start from cannot be used."},
+	CodeFilevolumeBusy:                   {Code: CodeFilevolumeBusy, Kind: Conflict, Type: "", Hint: "Detach the volume or stop its server first; on XFS or btrfs neither is needed.", Meaning: "The volume is being written, and its file system cannot copy it at one instant."},
+	CodeFilevolumeNotFound:               {Code: CodeFilevolumeNotFound, Kind: NotFound, Type: "", Hint: "Check the volume's id.", Meaning: "The backend has no such volume or snapshot."},
+	CodeIdentityDuplicate:                {Code: CodeIdentityDuplicate, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "An object of the same name, or with the same content, exists."},
+	CodeIdentityForbidden:                {Code: CodeIdentityForbidden, Kind: Forbidden, Type: "", Hint: "", Meaning: "The state of the object does not allow the change."},
+	CodeIdentityInUse:                    {Code: CodeIdentityInUse, Kind: Forbidden, Type: "", Hint: "", Meaning: "Something else still needs the object."},
+	CodeIdentityInvalid:                  {Code: CodeIdentityInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "A value contradicts what is there."},
+	CodeIdentityNotFound:                 {Code: CodeIdentityNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The object named does not exist, or the caller may not know of it."},
 	CodeImageBadContentType:              {Code: CodeImageBadContentType, Kind: UnsupportedType, Type: "", Hint: "", Meaning: "The request's type is not one that this call takes."},
 	CodeImageConflict:                    {Code: CodeImageConflict, Kind: Conflict, Type: "", Hint: "", Meaning: "The image is in a state that does not allow it."},
 	CodeImageCorrupt:                     {Code: CodeImageCorrupt, Kind: Internal, Type: "", Hint: "Upload the image again.", Meaning: "The stored data of an image is missing."},
