@@ -37,7 +37,26 @@ func Detect(head []byte) string {
 			return m.format
 		}
 	}
+	if vmdkText(head) {
+		return "vmdk"
+	}
 	return "raw"
+}
+
+// vmdkText reports whether the data is a VMDK descriptor: comments, then its
+// version. It names other files, which QEMU would open.
+func vmdkText(head []byte) bool {
+	for len(head) > 0 {
+		line, rest, _ := bytes.Cut(head, []byte("\n"))
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0 || line[0] == '#':
+			head = rest
+		default:
+			return bytes.HasPrefix(line, []byte("version="))
+		}
+	}
+	return false
 }
 
 var magics = []struct {
@@ -65,7 +84,7 @@ var magics = []struct {
 // else, image.unsafe that they would reach out of themselves or are senseless.
 func Check(declared string, head []byte) (Info, error) {
 	is := Detect(head)
-	if err := match(declared, is, head); err != nil {
+	if err := match(declared, is); err != nil {
 		return Info{}, err
 	}
 	info := Info{Format: is}
@@ -82,7 +101,7 @@ func Check(declared string, head []byte) (Info, error) {
 // recognized are declared formats whose bytes must show it.
 var recognized = map[string]bool{"qcow2": true, "vmdk": true, "vhd": false, "vhdx": true, "vdi": true, "ploop": true, "iso": true}
 
-func match(declared, is string, head []byte) error {
+func match(declared, is string) error {
 	switch {
 	case declared == is:
 		return nil
@@ -95,7 +114,6 @@ func match(declared, is string, head []byte) error {
 	case is == "raw" || is == "iso":
 		return nil // vhd keeps its header at the end; ami, ari and aki have none
 	}
-	_ = head
 	return mismatch(declared, is)
 }
 

@@ -1,0 +1,157 @@
+// Package fileblobs keeps the bytes of images as files below one directory.
+//
+// A blob is written to incoming/ and becomes visible by one rename once it is on
+// the disk, so that what has a name in blobs/ is always whole. It serves
+// image.Blobs; several goroutines may work on different blobs at once.
+package fileblobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"altostack/image"
+	"altostack/kernel/fault"
+)
+
+// Store is a directory of blobs.
+type Store struct{ incoming, blobs string }
+
+// Open makes the directory, if need be, and answers the store in it.
+func Open(dir string) (*Store, error) {
+	s := &Store{incoming: filepath.Join(dir, "incoming"), blobs: filepath.Join(dir, "blobs")}
+	for _, d := range []string{s.incoming, s.blobs} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, fmt.Errorf("image store: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Create starts a blob.
+func (s *Store) Create(_ context.Context, id string) (image.BlobWriter, error) {
+	if err := plain(id); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(s.incoming, id), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, space(err)
+	}
+	return &writer{File: f, store: s, id: id}, nil
+}
+
+type writer struct {
+	*os.File
+	store *Store
+	id    string
+	ended bool
+}
+
+// Write implements io.Writer.
+func (w *writer) Write(p []byte) (int, error) {
+	n, err := w.File.Write(p)
+	return n, space(err)
+}
+
+// ReadFrom hides the file's own, which would hide errors of a full disk.
+func (w *writer) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{w}, r)
+}
+
+// Commit makes the blob durable and visible.
+func (w *writer) Commit() error {
+	w.ended = true
+	from := w.Name()
+	err := w.Sync()
+	err = errors.Join(err, w.Close())
+	if err == nil {
+		err = os.Rename(from, w.store.path(w.id))
+	}
+	if err != nil {
+		return errors.Join(space(err), os.Remove(from))
+	}
+	return syncDir(w.store.blobs)
+}
+
+// Abort throws the blob away; after Commit it does nothing.
+func (w *writer) Abort() error {
+	if w.ended {
+		return nil
+	}
+	w.ended = true
+	return errors.Join(w.Close(), os.Remove(w.Name()))
+}
+
+// Open answers a blob for reading.
+func (s *Store) Open(_ context.Context, id string) (image.BlobReader, error) {
+	if err := plain(id); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(s.path(id))
+	if err != nil {
+		return nil, fmt.Errorf("open blob: %w", err)
+	}
+	return f, nil
+}
+
+// Remove removes a blob, whole or incoming; none is success.
+func (s *Store) Remove(_ context.Context, id string) error {
+	if err := plain(id); err != nil {
+		return err
+	}
+	for _, path := range []string{s.path(id), filepath.Join(s.incoming, id)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove blob: %w", err)
+		}
+	}
+	return nil
+}
+
+// List names every blob, whole or incoming.
+func (s *Store) List(context.Context) ([]string, error) {
+	var out []string
+	for _, dir := range []string{s.blobs, s.incoming} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("list blobs: %w", err)
+		}
+		for _, e := range entries {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}
+
+// Path answers the file of a whole blob.
+func (s *Store) Path(id string) string { return s.path(id) }
+
+func (s *Store) path(id string) string { return filepath.Join(s.blobs, id) }
+
+// plain keeps names from leaving the directory.
+func plain(id string) error {
+	if id == "" || id == "." || id == ".." || filepath.Base(id) != id {
+		return fmt.Errorf("%q is no blob", id)
+	}
+	return nil
+}
+
+// space turns a full disk into something that a client may see.
+func space(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.Because(err, fault.CodeImageNoSpace, "There is not enough storage space for the image.")
+	}
+	return err
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
