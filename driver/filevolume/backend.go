@@ -29,6 +29,7 @@ import (
 	"altostack/driver/sparse"
 	"altostack/hostapi"
 	"altostack/kernel/fault"
+	"altostack/volume"
 )
 
 // Config says where volumes are.
@@ -41,24 +42,10 @@ type Config struct {
 	Freeze func(ctx context.Context, volumeID string) (thaw func(), err error)
 }
 
-// Spec is a volume that should exist.
-type Spec struct {
-	ID      string
-	SizeMiB int64
-	Source  Source
-}
-
-// Source is what a new volume starts from; the zero value is zeroes. At most
-// one of Image, Snapshot and Volume is set.
-type Source struct {
-	Image    string // path of an image's file
-	Format   string // of that image: raw or qcow2, as declared and checked at upload
-	Snapshot string // id
-	Volume   string // id
-}
-
-// Backend keeps volumes.
+// Backend implements [volume.Backend].
 type Backend struct{ cfg Config }
+
+var _ volume.Backend = (*Backend)(nil)
 
 var safeID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
 
@@ -94,22 +81,20 @@ func (b *Backend) path(kind, id string) (string, error) {
 func (b *Backend) volume(id string) (string, error)   { return b.path("volumes", id) }
 func (b *Backend) snapshot(id string) (string, error) { return b.path("snapshots", id) }
 
-// Ensure makes the volume, or finds it made; one that is smaller than wanted
-// grows. The errors are fault.CodeFilevolumeBadSource if the source is not what
-// it should be or larger than the volume, CodeFilevolumeNotFound if it is not
-// there, CodeFilevolumeBusy if it is a volume in use that cannot be copied.
-func (b *Backend) Ensure(ctx context.Context, spec Spec) error {
+// Ensure makes the volume, or finds it made. The errors are
+// fault.CodeFilevolumeBadSource if the source is not what it should be or larger
+// than the volume, CodeFilevolumeNotFound if it is not there, CodeFilevolumeBusy
+// if it is a volume in use that cannot be copied.
+func (b *Backend) Ensure(ctx context.Context, spec volume.DiskSpec) error {
 	path, err := b.volume(spec.ID)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(path); err == nil {
-		return b.Extend(ctx, spec.ID, spec.SizeMiB)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return b.make(path, func(tmp *os.File) error {
-		if err := b.fill(ctx, tmp, spec.Source); err != nil {
+		if err := b.fill(ctx, tmp, spec); err != nil {
 			return err
 		}
 		st, err := tmp.Stat()
@@ -142,28 +127,28 @@ func (b *Backend) make(path string, fill func(tmp *os.File) error) (err error) {
 	return nil
 }
 
-func (b *Backend) fill(ctx context.Context, to *os.File, s Source) error {
+func (b *Backend) fill(ctx context.Context, to *os.File, s volume.DiskSpec) error {
 	switch {
-	case s.Snapshot != "":
-		path, err := b.snapshot(s.Snapshot)
+	case s.SnapshotID != "":
+		path, err := b.snapshot(s.SnapshotID)
 		if err != nil {
 			return err
 		}
 		return b.copy(ctx, to, path, "")
-	case s.Volume != "":
-		path, err := b.volume(s.Volume)
+	case s.VolumeID != "":
+		path, err := b.volume(s.VolumeID)
 		if err != nil {
 			return err
 		}
-		return b.copy(ctx, to, path, s.Volume)
-	case s.Image != "" && s.Format == "raw":
-		return b.copy(ctx, to, s.Image, "")
-	case s.Image != "" && s.Format == "qcow2":
-		return b.convert(ctx, to, s.Image)
-	case s.Image != "":
-		return fault.New(fault.CodeFilevolumeBadSource, "Volumes are made of raw and qcow2 images, not of %s.", s.Format)
+		return b.copy(ctx, to, path, s.VolumeID)
+	case s.ImagePath == "":
+		return nil // zeroes
+	case s.ImageFormat == "raw":
+		return b.copy(ctx, to, s.ImagePath, "")
+	case s.ImageFormat == "qcow2":
+		return b.convert(ctx, to, s.ImagePath)
 	}
-	return nil
+	return fault.New(fault.CodeFilevolumeBadSource, "Volumes are made of raw and qcow2 images, not of %s.", s.ImageFormat)
 }
 
 // copy copies a file as it is at one instant. volumeID names whose file it is,
@@ -326,28 +311,28 @@ func (b *Backend) exportCopy(ctx context.Context, path, id string) (io.ReadClose
 	return tmp, nil
 }
 
-// Usage reports the bytes left and in all where volumes are kept.
-func (b *Backend) Usage(ctx context.Context) (free, total int64, err error) {
+// Usage reports the room where volumes are kept, as an unprivileged user has it.
+func (b *Backend) Usage(ctx context.Context) (volume.Usage, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, 0, err
+		return volume.Usage{}, err
 	}
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(b.cfg.Dir, &st); err != nil {
-		return 0, 0, fmt.Errorf("file system of the volumes: %w", err)
+		return volume.Usage{}, fmt.Errorf("file system of the volumes: %w", err)
 	}
-	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
+	return volume.Usage{FreeMiB: int64(st.Bavail) * st.Bsize >> 20, TotalMiB: int64(st.Blocks) * st.Bsize >> 20}, nil
 }
 
 // List answers the ids of all volumes and of all snapshots.
-func (b *Backend) List(ctx context.Context) (volumes, snapshots []string, err error) {
+func (b *Backend) List(ctx context.Context) (s volume.Stored, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		return s, err
 	}
-	if volumes, err = b.ids("volumes"); err != nil {
-		return nil, nil, err
+	if s.Volumes, err = b.ids("volumes"); err != nil {
+		return s, err
 	}
-	snapshots, err = b.ids("snapshots")
-	return volumes, snapshots, err
+	s.Snapshots, err = b.ids("snapshots")
+	return s, err
 }
 
 func (b *Backend) ids(kind string) ([]string, error) {

@@ -16,6 +16,7 @@ import (
 
 	"altostack/driver/qcow2"
 	"altostack/kernel/fault"
+	"altostack/volume"
 )
 
 func open(t *testing.T, cfg Config) *Backend {
@@ -71,7 +72,7 @@ func attach(t *testing.T, b *Backend, id string) (detach func()) {
 func TestLifeOfAVolume(t *testing.T) {
 	b := open(t, Config{})
 	for range 2 {
-		must(t, b.Ensure(t.Context(), Spec{ID: "v1", SizeMiB: 4}))
+		must(t, b.Ensure(t.Context(), volume.DiskSpec{ID: "v1", SizeMiB: 4}))
 	}
 	write(t, b, "v1", 1<<20, "first")
 	for range 2 {
@@ -82,8 +83,8 @@ func TestLifeOfAVolume(t *testing.T) {
 		must(t, b.Extend(t.Context(), "v1", 8))
 	}
 	must(t, b.Extend(t.Context(), "v1", 1)) // never smaller
-	must(t, b.Ensure(t.Context(), Spec{ID: "v2", SizeMiB: 8, Source: Source{Snapshot: "s1"}}))
-	must(t, b.Ensure(t.Context(), Spec{ID: "v3", SizeMiB: 9, Source: Source{Volume: "v1"}}))
+	must(t, b.Ensure(t.Context(), volume.DiskSpec{ID: "v2", SizeMiB: 8, SnapshotID: "s1"}))
+	must(t, b.Ensure(t.Context(), volume.DiskSpec{ID: "v3", SizeMiB: 9, VolumeID: "v1"}))
 	b = open(t, Config{Dir: b.cfg.Dir})
 	for range 2 {
 		must(t, b.Remove(t.Context(), "v1"))
@@ -97,9 +98,9 @@ func TestLifeOfAVolume(t *testing.T) {
 			t.Errorf("%s has %d bytes and reads %q", id, len(data), data[1<<20:1<<20+5])
 		}
 	}
-	volumes, snapshots, err := b.List(t.Context())
-	if err != nil || !slices.Equal(volumes, []string{"v2", "v3"}) || !slices.Equal(snapshots, []string{"s1"}) {
-		t.Errorf("there are %q and %q, %v", volumes, snapshots, err)
+	stored, err := b.List(t.Context())
+	if err != nil || !slices.Equal(stored.Volumes, []string{"v2", "v3"}) || !slices.Equal(stored.Snapshots, []string{"s1"}) {
+		t.Errorf("there is %+v, %v", stored, err)
 	}
 	for range 2 {
 		must(t, errors.Join(b.RemoveSnapshot(t.Context(), "s1"), b.Remove(t.Context(), "v2"), b.Remove(t.Context(), "v3")))
@@ -130,7 +131,7 @@ func TestFromImages(t *testing.T) {
 	}
 	b := open(t, Config{})
 	for format, path := range map[string]string{"raw": raw, "qcow2": q} {
-		must(t, b.Ensure(t.Context(), Spec{ID: format, SizeMiB: 3, Source: Source{Image: path, Format: format}}))
+		must(t, b.Ensure(t.Context(), volume.DiskSpec{ID: format, SizeMiB: 3, ImagePath: path, ImageFormat: format}))
 		if data := read(t, b, format); len(data) != 3<<20 || !bytes.HasPrefix(data, bytes.Repeat([]byte("tiny"), 1<<18)) {
 			t.Errorf("of a %s image: %d bytes, beginning %q", format, len(data), data[:8])
 		}
@@ -146,16 +147,16 @@ func TestBadSourcesLeaveNothing(t *testing.T) {
 	must(t, os.WriteFile(raw, make([]byte, 3<<20), 0o600))
 	must(t, qcow2.Create(backed, qcow2.Image{Size: 1 << 20, Backing: "/etc/passwd", BackingFormat: "raw"}, 0o600))
 	for name, tt := range map[string]struct {
-		spec Spec
+		spec volume.DiskSpec
 		code fault.Code
 	}{
-		"too large":        {Spec{ID: "v", SizeMiB: 2, Source: Source{Image: raw, Format: "raw"}}, fault.CodeFilevolumeBadSource},
-		"backing file":     {Spec{ID: "v", SizeMiB: 2, Source: Source{Image: backed, Format: "qcow2"}}, fault.CodeFilevolumeBadSource},
-		"raw called qcow2": {Spec{ID: "v", SizeMiB: 4, Source: Source{Image: raw, Format: "qcow2"}}, fault.CodeFilevolumeBadSource},
-		"unknown format":   {Spec{ID: "v", SizeMiB: 4, Source: Source{Image: raw, Format: "vmdk"}}, fault.CodeFilevolumeBadSource},
-		"no such snapshot": {Spec{ID: "v", SizeMiB: 4, Source: Source{Snapshot: "x"}}, fault.CodeFilevolumeNotFound},
-		"no such volume":   {Spec{ID: "v", SizeMiB: 4, Source: Source{Volume: "x"}}, fault.CodeFilevolumeNotFound},
-		"id is a path":     {Spec{ID: "../v", SizeMiB: 4}, fault.CodeFilevolumeNotFound},
+		"too large":        {volume.DiskSpec{ID: "v", SizeMiB: 2, ImagePath: raw, ImageFormat: "raw"}, fault.CodeFilevolumeBadSource},
+		"backing file":     {volume.DiskSpec{ID: "v", SizeMiB: 2, ImagePath: backed, ImageFormat: "qcow2"}, fault.CodeFilevolumeBadSource},
+		"raw called qcow2": {volume.DiskSpec{ID: "v", SizeMiB: 4, ImagePath: raw, ImageFormat: "qcow2"}, fault.CodeFilevolumeBadSource},
+		"unknown format":   {volume.DiskSpec{ID: "v", SizeMiB: 4, ImagePath: raw, ImageFormat: "vmdk"}, fault.CodeFilevolumeBadSource},
+		"no such snapshot": {volume.DiskSpec{ID: "v", SizeMiB: 4, SnapshotID: "x"}, fault.CodeFilevolumeNotFound},
+		"no such volume":   {volume.DiskSpec{ID: "v", SizeMiB: 4, VolumeID: "x"}, fault.CodeFilevolumeNotFound},
+		"id is a path":     {volume.DiskSpec{ID: "../v", SizeMiB: 4}, fault.CodeFilevolumeNotFound},
 	} {
 		if err := b.Ensure(t.Context(), tt.spec); !fault.Has(err, tt.code) {
 			t.Errorf("%s: %v", name, err)
@@ -165,7 +166,7 @@ func TestBadSourcesLeaveNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	must(t, os.WriteFile(filepath.Join(dir, "data"), []byte("data"), 0o600))
-	if err := b.Ensure(ctx, Spec{ID: "v", SizeMiB: 4, Source: Source{Image: filepath.Join(dir, "data"), Format: "raw"}}); err == nil {
+	if err := b.Ensure(ctx, volume.DiskSpec{ID: "v", SizeMiB: 4, ImagePath: filepath.Join(dir, "data"), ImageFormat: "raw"}); err == nil {
 		t.Log("the file system clones, so there was nothing to cancel")
 		must(t, b.Remove(t.Context(), "v"))
 	}
@@ -187,7 +188,7 @@ func TestBadSourcesLeaveNothing(t *testing.T) {
 func TestVolumeInUse(t *testing.T) {
 	frozen, thawed := 0, 0
 	b := open(t, Config{})
-	must(t, b.Ensure(t.Context(), Spec{ID: "v1", SizeMiB: 4}))
+	must(t, b.Ensure(t.Context(), volume.DiskSpec{ID: "v1", SizeMiB: 4}))
 	write(t, b, "v1", 0, "data")
 	detach := attach(t, b, "v1")
 	must(t, b.Extend(t.Context(), "v1", 5))
@@ -218,8 +219,8 @@ func TestVolumeInUse(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	free, total, err := open(t, Config{}).Usage(t.Context())
-	if err != nil || free <= 0 || total < free {
-		t.Errorf("%d free of %d, %v", free, total, err)
+	u, err := open(t, Config{}).Usage(t.Context())
+	if err != nil || u.FreeMiB <= 0 || u.TotalMiB < u.FreeMiB {
+		t.Errorf("%+v, %v", u, err)
 	}
 }
