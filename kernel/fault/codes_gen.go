@@ -197,6 +197,29 @@ const (
 	CodeRestTooSlow                      Code = "rest.too_slow"
 	CodeSagaCanceled                     Code = "saga.canceled"
 	CodeSagaDeadline                     Code = "saga.deadline"
+	CodeVolumeAttachmentNotFound         Code = "volume.attachment_not_found"
+	CodeVolumeBackendFailed              Code = "volume.backend_failed"
+	CodeVolumeBadAuthKey                 Code = "volume.bad_auth_key"
+	CodeVolumeBadImage                   Code = "volume.bad_image"
+	CodeVolumeBadSnapshot                Code = "volume.bad_snapshot"
+	CodeVolumeBadType                    Code = "volume.bad_type"
+	CodeVolumeConflict                   Code = "volume.conflict"
+	CodeVolumeDefaultTypeNotFound        Code = "volume.default_type_not_found"
+	CodeVolumeHostNotFound               Code = "volume.host_not_found"
+	CodeVolumeImageNotFound              Code = "volume.image_not_found"
+	CodeVolumeInUseByServer              Code = "volume.in_use_by_server"
+	CodeVolumeInvalidInput               Code = "volume.invalid_input"
+	CodeVolumeMessageNotFound            Code = "volume.message_not_found"
+	CodeVolumeMetadataNotFound           Code = "volume.metadata_not_found"
+	CodeVolumeNoValidBackend             Code = "volume.no_valid_backend"
+	CodeVolumeQosNotFound                Code = "volume.qos_not_found"
+	CodeVolumeQuotaExceeded              Code = "volume.quota_exceeded"
+	CodeVolumeServiceNotFound            Code = "volume.service_not_found"
+	CodeVolumeSnapshotNotFound           Code = "volume.snapshot_not_found"
+	CodeVolumeTransferNotFound           Code = "volume.transfer_not_found"
+	CodeVolumeTypeNotFound               Code = "volume.type_not_found"
+	CodeVolumeVolumeNotFound             Code = "volume.volume_not_found"
+	CodeVolumeWrongState                 Code = "volume.wrong_state"
 )
 
 var definitions = map[Code]Definition{
@@ -393,4 +416,27 @@ var definitions = map[Code]Definition{
 	CodeRestTooSlow:                      {Code: CodeRestTooSlow, Kind: Unavailable, Type: "", Hint: "Try again; if it stays, look at the load.", Meaning: "The request ran into its deadline."},
 	CodeSagaCanceled:                     {Code: CodeSagaCanceled, Kind: Conflict, Type: "", Hint: "", Meaning: "A later request, as a delete, gave the operation up."},
 	CodeSagaDeadline:                     {Code: CodeSagaDeadline, Kind: Unavailable, Type: "", Hint: "Look at the trace for the step that took too long, then try again.", Meaning: "The operation did not end within its deadline."},
+	CodeVolumeAttachmentNotFound:         {Code: CodeVolumeAttachmentNotFound, Kind: NotFound, Type: "", Hint: "List the attachments to see which there are.", Meaning: "No such attachment within the caller's reach."},
+	CodeVolumeBackendFailed:              {Code: CodeVolumeBackendFailed, Kind: Unavailable, Type: "", Hint: "Try again; the operator finds the cause in the log.", Meaning: "The storage backend refused or did not finish."},
+	CodeVolumeBadAuthKey:                 {Code: CodeVolumeBadAuthKey, Kind: Invalid, Type: "", Hint: "Use the key that was answered when the transfer was made.", Meaning: "A transfer's key does not match."},
+	CodeVolumeBadImage:                   {Code: CodeVolumeBadImage, Kind: Invalid, Type: "", Hint: "Choose an active image, and a size that holds it.", Meaning: "The image cannot become this volume."},
+	CodeVolumeBadSnapshot:                {Code: CodeVolumeBadSnapshot, Kind: Invalid, Type: "", Hint: "Wait until the snapshot is in a state that allows the call.", Meaning: "A snapshot's state does not allow the call."},
+	CodeVolumeBadType:                    {Code: CodeVolumeBadType, Kind: Invalid, Type: "", Hint: "List the volume types to see which can be used.", Meaning: "The volume type cannot be used here."},
+	CodeVolumeConflict:                   {Code: CodeVolumeConflict, Kind: Conflict, Type: "", Hint: "", Meaning: "Something of the same name exists, or is in use."},
+	CodeVolumeDefaultTypeNotFound:        {Code: CodeVolumeDefaultTypeNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The project has no default type of its own."},
+	CodeVolumeHostNotFound:               {Code: CodeVolumeHostNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such host of the block storage service."},
+	CodeVolumeImageNotFound:              {Code: CodeVolumeImageNotFound, Kind: NotFound, Type: "", Hint: "List the images to see which there are.", Meaning: "No such image within the caller's reach."},
+	CodeVolumeInUseByServer:              {Code: CodeVolumeInUseByServer, Kind: Conflict, Type: "", Hint: "Detach the volume through the Compute API.", Meaning: "Only the compute service may end this attachment."},
+	CodeVolumeInvalidInput:               {Code: CodeVolumeInvalidInput, Kind: Invalid, Type: "", Hint: "", Meaning: "A value in the request cannot be used."},
+	CodeVolumeMessageNotFound:            {Code: CodeVolumeMessageNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such message within the caller's reach."},
+	CodeVolumeMetadataNotFound:           {Code: CodeVolumeMetadataNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such key."},
+	CodeVolumeNoValidBackend:             {Code: CodeVolumeNoValidBackend, Kind: Invalid, Type: "", Hint: "Choose another volume type, or a smaller size.", Meaning: "No backend offers what the volume needs."},
+	CodeVolumeQosNotFound:                {Code: CodeVolumeQosNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such QoS specification."},
+	CodeVolumeQuotaExceeded:              {Code: CodeVolumeQuotaExceeded, Kind: OverQuota, Type: "", Hint: "Delete what is not needed, or ask for a larger quota.", Meaning: "The project's quota does not allow it."},
+	CodeVolumeServiceNotFound:            {Code: CodeVolumeServiceNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such part of the block storage service."},
+	CodeVolumeSnapshotNotFound:           {Code: CodeVolumeSnapshotNotFound, Kind: NotFound, Type: "", Hint: "List the snapshots to see which there are.", Meaning: "No such snapshot within the caller's reach."},
+	CodeVolumeTransferNotFound:           {Code: CodeVolumeTransferNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such transfer within the caller's reach."},
+	CodeVolumeTypeNotFound:               {Code: CodeVolumeTypeNotFound, Kind: NotFound, Type: "", Hint: "List the volume types to see which there are.", Meaning: "No such volume type within the caller's reach."},
+	CodeVolumeVolumeNotFound:             {Code: CodeVolumeVolumeNotFound, Kind: NotFound, Type: "", Hint: "List the volumes to see which there are.", Meaning: "No such volume within the caller's reach."},
+	CodeVolumeWrongState:                 {Code: CodeVolumeWrongState, Kind: Invalid, Type: "", Hint: "Wait until the volume is in a state that allows the call.", Meaning: "A volume's state does not allow the call."},
 }
