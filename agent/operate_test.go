@@ -239,3 +239,34 @@ func TestGuestPostsItsPasswordOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestFreezeHoldsAVolumesGuests(t *testing.T) {
+	r := newRig(t)
+	g, other := r.guest("h1", 1), r.running(2)
+	g.Disks = append(g.Disks, hostapi.Disk{ID: "vol-v1", BootIndex: -1, SizeMiB: 10,
+		Volume: &hostapi.VolumeConnection{VolumeID: "v1", Driver: "file", Path: "/v", Format: "raw"}})
+	r.set(func() { r.guests[g.ID] = g })
+	r.must(r.a.Converge(t.Context(), g, hostapi.ConvergeOptions{}))
+	r.until("it is reported running", func() bool { return r.seen[g.ID].State == hostapi.GuestRunning })
+	state := func(id string) hostapi.GuestState { _, seen, _ := r.host.Guest(id); return seen.State }
+	thaw, err := r.a.FreezeVolume(t.Context(), "v1")
+	r.must(err)
+	if state(g.ID) != hostapi.GuestPaused || state(other.ID) != hostapi.GuestRunning {
+		t.Errorf("frozen, the guests are %s and %s", state(g.ID), state(other.ID))
+	}
+	r.set(func() {
+		if r.seen[g.ID].State != hostapi.GuestRunning {
+			t.Errorf("the pause was reported: %+v", r.seen[g.ID])
+		}
+	})
+	thaw()
+	if state(g.ID) != hostapi.GuestRunning {
+		t.Errorf("thawed, the guest is %s", state(g.ID))
+	}
+	thaw, err = r.a.FreezeVolume(t.Context(), "v1")
+	r.must(err)
+	defer func(old *agent.Agent) { thaw(); _ = old.Close() }(r.a) // it can do nothing any more
+	r.host.Open().Cut()                                           // killed while frozen
+	r.start()
+	r.until("the guest goes on", func() bool { return r.seen[g.ID].State == hostapi.GuestRunning && state(g.ID) == hostapi.GuestRunning })
+}

@@ -8,6 +8,7 @@ import (
 
 // resume starts the guests that ran before the machine rebooted.
 func (a *Agent) resume(ctx context.Context) {
+	a.unpause(ctx)
 	before := a.records.boot
 	if before == a.cfg.BootID {
 		return
@@ -27,6 +28,24 @@ func (a *Agent) resume(ctx context.Context) {
 	}
 	if err := a.cfg.Records.Save(hostName, []byte(a.cfg.BootID)); err != nil {
 		a.log.Warn("the boot id could not be stored", "error", err)
+	}
+}
+
+// unpause lets guests go on that the last agent had paused for a moment.
+func (a *Agent) unpause(ctx context.Context) {
+	guests, err := a.cfg.Hypervisor.Guests(ctx)
+	if err != nil {
+		a.log.Warn("the guests could not be listed", "error", err)
+		return
+	}
+	for _, g := range guests {
+		r, ok := a.records.get(g.ID)
+		if !ok || !r.Built || g.State != hostapi.GuestPaused || r.Guest.Power != hostapi.PowerOn {
+			continue
+		}
+		if err := a.startAgain(ctx, r.Guest); err != nil {
+			a.log.Error("a paused guest does not go on", "server_id", g.ID, "error", err)
+		}
 	}
 }
 
