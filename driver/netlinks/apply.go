@@ -84,20 +84,19 @@ func (r *run) observe(s *space, ns Namespace) {
 func (r *run) removeLinks(s *space, ns Namespace) {
 	planned := byName(ns.Links, func(l Link) string { return l.Name })
 	got := r.got[ns.Name]
+	var doomed []netlink.Link
 	for name, l := range got.links {
 		want, ok := planned[name]
 		if kind := kindOf(l); kind == "" || kind == kindLoopback || (ok && kind == want.Kind && r.joined(l, want)) {
 			continue
 		}
-		if err := s.nl.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-			r.fail(fmt.Errorf("delete link %s of %q: %w", name, ns.Name, err))
-			continue
-		}
+		doomed = append(doomed, l)
 		delete(got.links, name)
 		if ok && want.Peer != "" {
 			delete(r.got[want.PeerNS].links, want.Peer)
 		}
 	}
+	r.fail(s.deleteLinks(doomed))
 }
 
 // joined reports whether a veth's other end is where it should be.

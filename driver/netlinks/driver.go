@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"altostack/agent"
@@ -245,13 +246,11 @@ func (d *Driver) purgeRoot(ctx context.Context) error {
 		return err
 	}
 	got, err := root.observe(Namespace{}, d.cfg.Cloud)
-	errs := []error{err}
+	var links []netlink.Link
 	for _, l := range got.links {
-		if err := root.nl.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, fmt.Errorf("delete link %s: %w", l.Attrs().Name, err))
-		}
+		links = append(links, l)
 	}
-	return errors.Join(append(errs, root.applyRules(ctx, nil))...)
+	return errors.Join(err, root.deleteLinks(links), root.applyRules(ctx, nil))
 }
 
 // space answers the open namespace of that name, opening it first.
@@ -279,17 +278,9 @@ func (d *Driver) removeSpace(name string) error {
 		return err
 	}
 	delete(d.spaces, name)
-	var errs []error
 	links, err := again(s.nl.LinkList)
-	errs = append(errs, err)
-	for _, l := range links {
-		if kind := kindOf(l); kind == "" || kind == kindLoopback {
-			continue
-		}
-		if err := s.nl.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, fmt.Errorf("delete link %s of %s: %w", l.Attrs().Name, name, err))
-		}
-	}
+	links = slices.DeleteFunc(links, func(l netlink.Link) bool { return kindOf(l) == "" || kindOf(l) == kindLoopback })
+	err = errors.Join(err, s.deleteLinks(links))
 	s.close()
-	return errors.Join(append(errs, unname(name))...)
+	return errors.Join(err, unname(name))
 }

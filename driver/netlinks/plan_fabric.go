@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 
 	"go4.org/netipx"
 
@@ -37,7 +36,7 @@ func (b *builder) planFabric() Namespace {
 	}
 	b.zones = numbers(ids, 0xfffe, func(id string) uint32 { return uint32(b.networks[id].VNI) })
 	b.taps, b.guards = map[string]string{}, map[string]guard{}
-	f := newFence()
+	f := newFence(b.want.Sets)
 	for _, id := range ids {
 		f.zone[bridgeName(id)] = fmt.Sprint(b.zones[id])
 	}
@@ -59,7 +58,7 @@ func (b *builder) planFabric() Namespace {
 		f.guard(p, tap, fmt.Sprintf("0x%08x", marks[p.ID]))
 		b.guards[p.ID] = newGuard(p, uint16(b.zones[p.NetworkID]), sets)
 	}
-	f.fillSets(b.want.Sets)
+	f.fillSets()
 	fabric.Tables = []Table{f.bridgeTable(), f.inetTable()}
 	return fabric
 }
@@ -80,14 +79,15 @@ type fence struct {
 
 	from, to map[string]string // mark to verdict
 	chains   map[string][]string
-	needs    map[string]string // sets that rules refer to: name to id
+	sets     map[string][]netip.Prefix
+	names    map[string]string // sets that rules refer to: family and id to name
 	groups   []Set
 }
 
-func newFence() *fence {
+func newFence(sets map[string][]netip.Prefix) *fence {
 	m := func() map[string]string { return map[string]string{} }
 	return &fence{zone: m(), port: m(), free: m(), macs: m(), bind4: m(), pair4: m(), bind6: m(), pair6: m(),
-		target6: m(), wide6: m(), from: m(), to: m(), chains: map[string][]string{}, needs: m()}
+		target6: m(), wide6: m(), from: m(), to: m(), chains: map[string][]string{}, sets: sets, names: m()}
 }
 
 // guard says which addresses a port may use and which rules it has.
@@ -159,33 +159,50 @@ func prefixes(set *netipx.IPSetBuilder) []netip.Prefix {
 	return s.Prefixes()
 }
 
-// fillSets makes the sets that rules refer to. An unknown one is empty and so
-// matches nobody.
-func (f *fence) fillSets(sets map[string][]netip.Prefix) {
-	for name, id := range f.needs {
-		var set netipx.IPSetBuilder
-		single := true
-		for _, p := range sets[id] {
-			if p.Addr().Is4() == (name[1] == '4') {
-				set.AddPrefix(p)
-				single = single && p.IsSingleIP()
+// set names the set of an id's addresses in one family ("4" or "6"). One that
+// holds only single addresses, as a remote group's, can be changed element by
+// element; one with prefixes has another name, as it is another kind of set.
+func (f *fence) set(family, id string) string {
+	key := family + id
+	if f.names[key] == "" {
+		kind := "g"
+		for _, p := range f.sets[id] {
+			if p.Addr().Is4() == (family == "4") && !p.IsSingleIP() {
+				kind = "n"
 			}
 		}
-		s := Set{Name: name, Spec: "type ipv4_addr; flags interval;", Whole: true, Elements: map[string]string{}}
-		if name[1] == '6' {
-			s.Spec = "type ipv6_addr; flags interval;"
+		f.names[key] = kind + family + "_" + short(id)
+	}
+	return f.names[key]
+}
+
+// fillSets makes the sets that rules refer to. An unknown one is empty and so
+// matches nobody.
+func (f *fence) fillSets() {
+	for _, key := range sortedKeys(f.names) {
+		family, id, name := key[:1], key[1:], f.names[key]
+		s := Set{Name: name, Spec: "type ipv" + family + "_addr;", Elements: map[string]string{}}
+		if name[0] == 'g' {
+			for _, p := range f.sets[id] {
+				if p.Addr().Is4() == (family == "4") {
+					s.Elements[p.Addr().String()] = ""
+				}
+			}
+			f.groups = append(f.groups, s)
+			continue
+		}
+		s.Spec, s.Whole = s.Spec+" flags interval;", true
+		var set netipx.IPSetBuilder
+		for _, p := range f.sets[id] {
+			if p.Addr().Is4() == (family == "4") {
+				set.AddPrefix(p)
+			}
 		}
 		for _, p := range prefixes(&set) {
 			s.Elements[nftPrefix(p)] = ""
 		}
 		f.groups = append(f.groups, s)
 	}
-	slices.SortFunc(f.groups, func(a, b Set) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
 }
 
 func nftPrefix(p netip.Prefix) string {

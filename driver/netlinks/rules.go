@@ -60,8 +60,7 @@ func (f *fence) rule(r hostapi.Rule) (string, bool) {
 		}
 	}
 	if r.RemoteSet != "" {
-		name := "g" + nfproto[3:] + "_" + short(r.RemoteSet)
-		f.needs[name] = r.RemoteSet
+		name := f.set(nfproto[3:], r.RemoteSet)
 		words = append(words, fmt.Sprintf("%s %s @%s", family, side, name))
 	}
 	if r.Protocol >= 0 {
