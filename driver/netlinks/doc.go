@@ -25,8 +25,9 @@
 // named by the hash of their content, so ports of one group share one chain and
 // a change swaps a map element.
 //
-// One Apply, Check, Purge or Close runs at a time; OpenTap and Counters may run
-// beside them. The wire formats are rtnetlink, nftables' own language (read by
+// Any method may be called at any time; they run one after the other, while the
+// servers run beside them. The driver needs the nft program and a kernel with
+// IPv6, bridge netfilter, conntrack zones and tun. The wire formats are rtnetlink, nftables' own language (read by
 // the nft program), DHCPv4 (RFC 2131, 3442), DHCPv6 (RFC 8415) and router
 // advertisements (RFC 4861); the behaviour wanted is that of Neutron.
 package netlinks

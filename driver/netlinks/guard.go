@@ -78,8 +78,9 @@ func (g guard) has(a netip.Addr) bool {
 	return slices.ContainsFunc(g.addrs, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// allows reports whether a rule of the direction allows the connection.
-// Conntrack does not tell an ICMP type, so any rule for the protocol will do.
+// allows reports whether a rule of the direction allows the connection. What is
+// known of one does not tell an ICMP type, so a rule for one type allows none:
+// an echo more makes the connection anew where that is still right.
 func (g guard) allows(direction string, f flow) bool {
 	remote := f.src
 	if direction == "egress" {
@@ -92,6 +93,7 @@ func (g guard) allows(direction string, f flow) bool {
 		case r.Protocol >= 0 && r.Protocol != f.proto:
 		case r.Remote.IsValid() && !r.Remote.Contains(remote):
 		case r.RemoteSet != "" && !g.sets[r.RemoteSet].Contains(remote):
+		case (r.Protocol == protoICMP || r.Protocol == protoICMPv6) && r.PortMin >= 0:
 		case slices.Contains(withPorts, r.Protocol) && r.PortMin >= 0 &&
 			(f.dport < r.PortMin || f.dport > max(r.PortMin, r.PortMax)):
 		default:
@@ -101,18 +103,19 @@ func (g guard) allows(direction string, f flow) bool {
 	return false
 }
 
-// judge decides which connections must end after guards changed from old to
-// now. free are addresses whose port is no longer guarded, by zone.
+// judge decides which connections must end after guards changed.
 type judge struct {
-	stale []guard
+	stale []guard // as they were before
 	now   []guard
 }
 
-func newJudge(old, now map[string]guard, free func(portID string) bool) judge {
+// newJudge compares guards, by port id. A port that is wired without a guard has
+// its security switched off, so everything of it is allowed.
+func newJudge(old, now map[string]guard, wired func(portID string) bool) judge {
 	var j judge
 	for id, was := range old {
 		is, ok := now[id]
-		if (ok && is.same(was)) || (!ok && free(id)) {
+		if (ok && is.same(was)) || (!ok && wired(id)) {
 			continue
 		}
 		j.stale = append(j.stale, was)
