@@ -328,7 +328,7 @@ func (s *Service) OpenBlob(ctx context.Context, scope auth.Scope, id string) (Bl
 		return nil, img, err
 	}
 	switch {
-	case img.Status == Deactivated && !scope.IsAdmin() && !scope.All:
+	case img.Status == Deactivated && !scope.IsAdmin():
 		return nil, img, fault.New(fault.CodeImageForbidden, "The requested image has been deactivated. Image data download is forbidden.")
 	case img.Status != Active && img.Status != Deactivated:
 		return nil, img, fault.New(fault.CodeImageConflict, "Image %s has no data: its status is %s.", id, img.Status)

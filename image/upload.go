@@ -81,24 +81,18 @@ func (s *Service) receive(ctx context.Context, img Image, r io.Reader) (received
 	stop := s.extend(ctx)
 	defer stop()
 
+	src := &source{r: r}
 	head := make([]byte, inspect.HeadSize)
-	n, err := io.ReadFull(r, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return received{}, cut(err)
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) && n < len(head) {
-		// A body that ends early says the same as one that is short; its reader
-		// tells them apart when asked again.
-		if _, again := r.Read(make([]byte, 1)); again != nil && !errors.Is(again, io.EOF) {
-			return received{}, cut(again)
-		}
+	n, _ := io.ReadFull(src, head)
+	if err := src.failure(); err != nil {
+		return received{}, err
 	}
 	head = head[:n]
 	info, err := s.inspect(img, head)
 	if err != nil {
 		return received{}, err
 	}
-	got, err := s.pump(io.MultiReader(bytes.NewReader(head), r), w)
+	got, err := s.pump(src, head, w)
 	if err != nil {
 		return got, err
 	}
@@ -116,12 +110,33 @@ func (s *Service) inspect(img Image, head []byte) (inspect.Info, error) {
 	return inspect.Check(img.DiskFormat, head)
 }
 
-func cut(err error) error {
-	var f *fault.Fault
-	if errors.As(err, &f) {
-		return err
+// source remembers how a reader ended: io.ReadFull gives a client that went away
+// and one that sent all it had the same name.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+// Read implements io.Reader; it ends for good with the first error.
+func (s *source) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
 	}
-	return fault.Because(err, fault.CodeImageUploadCut, "The image data did not arrive whole.")
+	n, err := s.r.Read(p)
+	s.err = err
+	return n, err
+}
+
+// failure is nil as long as all is well, which includes the proper end.
+func (s *source) failure() error {
+	var f *fault.Fault
+	switch {
+	case s.err == nil || s.err == io.EOF: //nolint:errorlint // exactly EOF is the proper end
+		return nil
+	case errors.As(s.err, &f):
+		return s.err
+	}
+	return fault.Because(s.err, fault.CodeImageUploadCut, "The image data did not arrive whole.")
 }
 
 const (
@@ -137,7 +152,7 @@ type chunk struct {
 
 // pump copies r to w while two goroutines hash, so that the slower hash alone
 // bounds the speed. Chunks go around; nothing is allocated on the way.
-func (s *Service) pump(r io.Reader, w io.Writer) (received, error) {
+func (s *Service) pump(src *source, head []byte, w io.Writer) (received, error) {
 	var got received
 	sums := []hash.Hash{md5.New(), sha512.New()} //nolint:gosec // see the import
 	queues := make([]chan *chunk, len(sums))
@@ -155,7 +170,7 @@ func (s *Service) pump(r io.Reader, w io.Writer) (received, error) {
 	for i := range chunks {
 		chunks[i] = &chunk{buf: make([]byte, chunkSize)}
 	}
-	err := s.feed(r, w, chunks, queues, &got)
+	err := s.feed(src, head, w, chunks, queues, &got)
 	for _, q := range queues {
 		close(q)
 	}
@@ -164,14 +179,14 @@ func (s *Service) pump(r io.Reader, w io.Writer) (received, error) {
 	return got, err
 }
 
-func (s *Service) feed(r io.Reader, w io.Writer, chunks []*chunk, queues []chan *chunk, got *received) error {
+func (s *Service) feed(src *source, head []byte, w io.Writer, chunks []*chunk, queues []chan *chunk, got *received) error {
+	r := io.MultiReader(bytes.NewReader(head), src)
 	for turn := 0; ; turn++ {
 		c := chunks[turn%len(chunks)]
 		c.left.Wait()
-		n, err := io.ReadFull(r, c.buf)
-		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !ended {
-			return cut(err)
+		n, ended := io.ReadFull(r, c.buf)
+		if err := src.failure(); err != nil {
+			return err
 		}
 		if n > 0 {
 			c.n = n
@@ -187,13 +202,7 @@ func (s *Service) feed(r io.Reader, w io.Writer, chunks []*chunk, queues []chan 
 				return err
 			}
 		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			// A last, short chunk, or a client that went away: ask once more.
-			if _, again := r.Read(make([]byte, 1)); again != nil && !errors.Is(again, io.EOF) {
-				return cut(again)
-			}
-		}
-		if ended {
+		if ended != nil {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -151,6 +152,17 @@ func (a *answer) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	return a.ResponseWriter.Write(b)
+}
+
+// ReadFrom lets the kernel copy a file into the connection.
+func (a *answer) ReadFrom(r io.Reader) (int64, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if a.head {
+		return io.Copy(io.Discard, r)
+	}
+	return io.Copy(a.ResponseWriter, r)
 }
 
 // Unwrap lets http.ResponseController flush and hijack.
