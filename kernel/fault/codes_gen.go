@@ -354,7 +354,7 @@ var definitions = map[Code]Definition{
 	CodeNetworkPortForwardingNotFound:    {Code: CodeNetworkPortForwardingNotFound, Kind: NotFound, Type: "PortForwardingNotFound", Hint: "", Meaning: "The floating IP has no such forwarding."},
 	CodeNetworkPortInUse:                 {Code: CodeNetworkPortInUse, Kind: Conflict, Type: "PortInUse", Hint: "", Meaning: "The port serves another device."},
 	CodeNetworkPortNotFound:              {Code: CodeNetworkPortNotFound, Kind: NotFound, Type: "PortNotFound", Hint: "", Meaning: "No port that the caller sees has the id."},
-	CodeNetworkPortSecurityNeeded:        {Code: CodeNetworkPortSecurityNeeded, Kind: Conflict, Type: "PortSecurityAndIPRequiredForSecurityGroups", Hint: "", Meaning: "Security groups need port security."},
+	CodeNetworkPortSecurityNeeded:        {Code: CodeNetworkPortSecurityNeeded, Kind: Invalid, Type: "PortSecurityAndIPRequiredForSecurityGroups", Hint: "", Meaning: "Security groups need port security."},
 	CodeNetworkPortSecurityWithGroups:    {Code: CodeNetworkPortSecurityWithGroups, Kind: Conflict, Type: "PortSecurityPortHasSecurityGroup", Hint: "", Meaning: "The port has security groups, so its security stays on."},
 	CodeNetworkQuotaUnknown:              {Code: CodeNetworkQuotaUnknown, Kind: Invalid, Type: "HTTPBadRequest", Hint: "", Meaning: "There is no quota of that name."},
 	CodeNetworkRbacExists:                {Code: CodeNetworkRbacExists, Kind: Conflict, Type: "RbacPolicyInUse", Hint: "", Meaning: "The object is shared in that way already, or the sharing is in use."},

@@ -1,0 +1,287 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"altostack/kernel/auth"
+	"altostack/kernel/fault"
+)
+
+// refusal is why claims do not hold, or do not hold any more. The reason is for
+// the log; clients are only told that they are not authenticated.
+type refusal struct{ why string }
+
+func (r *refusal) Error() string { return r.why }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
+
+// unauthenticated hides a refusal; other errors stay as they are.
+func unauthenticated(err error) error {
+	var r *refusal
+	if errors.As(err, &r) || errors.Is(err, errForged) {
+		return fault.Because(err, fault.CodeAuthUnauthenticated, "The request you have made requires authentication.")
+	}
+	return err
+}
+
+// derive answers what claims grant now. The rows are read one after the other;
+// whoever remembers the answer checks that the revision did not move meanwhile.
+func (s *Service) derive(ctx context.Context, c Claims) (*Token, error) {
+	t := &Token{Claims: c}
+	t.keys = []string{userKey(c.UserID), chainKey(c.chain())}
+	for _, a := range c.AuditIDs[:1] {
+		t.keys = append(t.keys, auditKey(a))
+	}
+	if !s.clock.Now().Before(c.ExpiresAt) {
+		return nil, refuse("the token expired at %s", c.ExpiresAt)
+	}
+	steps := []func(context.Context, *Token) error{s.deriveUser, s.deriveScope, s.deriveAppCred, s.deriveRoles, s.deriveRevoked}
+	for _, step := range steps {
+		if err := step(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	t.Principal = t.principal()
+	return t, nil
+}
+
+func (s *Service) deriveUser(ctx context.Context, t *Token) error {
+	u, found, err := s.tables.Users.Get(ctx, s.db, t.UserID)
+	if err != nil {
+		return err
+	}
+	if !found || !u.Enabled {
+		return refuse("user %s is disabled or gone", t.UserID)
+	}
+	t.User = u
+	t.UserDomain, err = s.enabledDomain(ctx, t, u.DomainID)
+	return err
+}
+
+func (s *Service) enabledDomain(ctx context.Context, t *Token, id string) (Project, error) {
+	if id == t.UserDomain.ID && id != "" {
+		return t.UserDomain, nil
+	}
+	t.keys = append(t.keys, domainKey(id))
+	d, found, err := s.tables.Projects.Get(ctx, s.db, id)
+	if err != nil {
+		return d, err
+	}
+	if !found || !d.IsDomain || !d.Enabled {
+		return d, refuse("domain %s is disabled or gone", id)
+	}
+	return d, nil
+}
+
+func (s *Service) deriveScope(ctx context.Context, t *Token) error {
+	switch {
+	case t.Scope.ProjectID != "":
+		p, found, err := s.tables.Projects.Get(ctx, s.db, t.Scope.ProjectID)
+		if err != nil {
+			return err
+		}
+		t.keys = append(t.keys, projectKey(t.Scope.ProjectID))
+		if !found || !p.Enabled {
+			return refuse("project %s is disabled or gone", t.Scope.ProjectID)
+		}
+		t.Project = &p
+		if p.IsDomain {
+			t.ProjectDomain = p
+			return nil
+		}
+		t.ProjectDomain, err = s.enabledDomain(ctx, t, p.DomainID)
+		return err
+	case t.Scope.DomainID != "":
+		d, err := s.enabledDomain(ctx, t, t.Scope.DomainID)
+		t.Domain = &d
+		return err
+	}
+	return nil
+}
+
+func (s *Service) deriveAppCred(ctx context.Context, t *Token) error {
+	if t.AppCredID == "" {
+		return nil
+	}
+	t.keys = append(t.keys, appCredKey(t.AppCredID))
+	a, found, err := s.tables.AppCreds.Get(ctx, s.db, t.AppCredID)
+	if err != nil {
+		return err
+	}
+	if !found || a.UserID != t.UserID || a.ProjectID != t.Scope.ProjectID {
+		return refuse("application credential %s is gone", t.AppCredID)
+	}
+	if !a.ExpiresAt.IsZero() && !s.clock.Now().Before(a.ExpiresAt) {
+		return refuse("application credential %s expired", t.AppCredID)
+	}
+	t.AppCred = &a
+	if a.RuleIDs != nil {
+		t.AccessRules, err = s.tables.AccessRules.List(ctx, s.db, Match{Column: "id", Op: OpIn, Value: a.RuleIDs})
+	}
+	return err
+}
+
+// deriveRoles finds the roles of the scope. A scope without any is refused.
+func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
+	if t.Unscoped() {
+		return nil
+	}
+	groups, err := s.store.GroupsOf(ctx, s.db, t.UserID)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		t.keys = append(t.keys, groupKey(g))
+	}
+	ids, err := s.heldRoles(ctx, t, append(groups, t.UserID))
+	if err != nil {
+		return err
+	}
+	if t.AppCred != nil {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(t.AppCred.RoleIDs, id) })
+	}
+	table, err := s.roleTable(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range table.closure(ids) {
+		if r := table.roles[id]; r.DomainID == "" { // a domain's role only bundles others
+			t.Roles = append(t.Roles, r)
+		}
+	}
+	if len(t.Roles) == 0 {
+		return refuse("user %s has no role in the scope %+v", t.UserID, t.Scope)
+	}
+	return nil
+}
+
+// heldRoles answers the roles assigned in the scope, without what they imply.
+func (s *Service) heldRoles(ctx context.Context, t *Token, actors []string) ([]string, error) {
+	var targets []string
+	switch {
+	case t.Scope.ProjectID != "":
+		up, err := s.store.Ancestors(ctx, s.db, t.Scope.ProjectID)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range up {
+			targets = append(targets, p.ID)
+			t.keys = append(t.keys, projectKey(p.ID))
+		}
+	case t.Scope.DomainID != "":
+		targets = []string{t.Scope.DomainID}
+	default:
+		targets = []string{systemTarget}
+	}
+	rows, err := s.store.Assignments(ctx, s.db, Match{Column: "actor_id", Op: OpIn, Value: actors}, Match{Column: "target_id", Op: OpIn, Value: targets})
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, a := range rows {
+		if holds(a, t.Scope) && !slices.Contains(ids, a.RoleID) {
+			ids = append(ids, a.RoleID)
+		}
+	}
+	return ids, nil
+}
+
+// systemTarget stands for the whole system where an id is stored.
+const systemTarget = "system"
+
+// holds tells whether an assignment on the scope or above it applies to it.
+func holds(a Assignment, scope Scope) bool {
+	switch {
+	case scope.ProjectID != "":
+		if a.TargetID == scope.ProjectID {
+			return a.TargetKind == TargetProject && !a.Inherited
+		}
+		return a.Inherited && a.TargetKind != TargetSystem
+	case scope.DomainID != "":
+		return a.TargetKind == TargetDomain && !a.Inherited
+	}
+	return a.TargetKind == TargetSystem
+}
+
+func (s *Service) deriveRevoked(ctx context.Context, t *Token) error {
+	dead, err := s.store.RevokedSince(ctx, s.db, t.Revision, t.keys)
+	if err == nil && dead {
+		err = refuse("the token was revoked")
+	}
+	return err
+}
+
+func (t *Token) principal() *auth.Principal {
+	p := &auth.Principal{
+		UserID: t.UserID, UserName: t.User.Name, UserDomainID: t.UserDomain.ID, UserDomainName: t.UserDomain.Name,
+		System: t.Scope.System, Methods: t.Methods, AuditID: t.AuditIDs[0], ExpiresAt: t.ExpiresAt, IssuedAt: t.IssuedAt, AppCredID: t.AppCredID,
+	}
+	if t.Project != nil {
+		p.ProjectID, p.ProjectName, p.ProjectDomainID, p.ProjectDomainName = t.Project.ID, t.Project.Name, t.ProjectDomain.ID, t.ProjectDomain.Name
+	}
+	if t.Domain != nil {
+		p.DomainID, p.DomainName = t.Domain.ID, t.Domain.Name
+	}
+	if t.AppCred != nil {
+		p.AppCredRestricted = !t.AppCred.Unrestricted
+	}
+	for _, r := range t.Roles {
+		p.Roles, p.RoleIDs = append(p.Roles, strings.ToLower(r.Name)), append(p.RoleIDs, r.ID)
+	}
+	return p
+}
+
+// roleTable is every role with what it implies, as both are few and asked for by
+// every token.
+type roleTable struct {
+	roles   map[string]Role
+	implied map[string][]string
+}
+
+func (s *Service) roleTable(ctx context.Context) (*roleTable, error) {
+	s.memoMu.Lock()
+	t := s.roles
+	s.memoMu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	before := s.revision.Load()
+	roles, err := s.tables.Roles.List(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := s.store.Implications(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	t = &roleTable{roles: map[string]Role{}, implied: map[string][]string{}}
+	for _, r := range roles {
+		t.roles[r.ID] = r
+	}
+	for _, r := range rules {
+		t.implied[r.PriorID] = append(t.implied[r.PriorID], r.ImpliedID)
+	}
+	s.memoMu.Lock()
+	if s.revision.Load() == before {
+		s.roles = t
+	}
+	s.memoMu.Unlock()
+	return t, nil
+}
+
+// closure answers ids and all that they imply, sorted by name.
+func (t *roleTable) closure(ids []string) []string {
+	var out []string
+	for queue := slices.Clone(ids); len(queue) > 0; queue = queue[1:] {
+		if id := queue[0]; !slices.Contains(out, id) {
+			out = append(out, id)
+			queue = append(queue, t.implied[id]...)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int { return strings.Compare(t.roles[a].Name, t.roles[b].Name) })
+	return out
+}

@@ -1,0 +1,203 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"altostack/kernel/clock"
+	"altostack/kernel/db"
+	"altostack/kernel/fault"
+	"altostack/kernel/id"
+)
+
+// Config is what the service works with. Fields without a comment are required.
+type Config struct {
+	DB    *db.DB
+	Store Store
+	Clock clock.Clock
+	IDs   id.Source
+	Log   *slog.Logger
+
+	TokenKeys      *KeyRing
+	CredentialKeys *KeyRing
+
+	TokenLife    time.Duration // 0: one hour, as Keystone
+	PasswordCost int           // bcrypt cost; 0: 11
+	// PasswordMemory is how long a verified password is recognised without
+	// hashing it again; 0: five minutes, negative: never.
+	PasswordMemory time.Duration
+	CacheSize      int // tokens remembered; 0: 20000
+}
+
+// Service is the identity service. It is safe for concurrent use.
+type Service struct {
+	cfg    Config
+	db     *db.DB
+	store  Store
+	tables Tables
+	clock  clock.Clock
+	ids    id.Source
+	log    *slog.Logger
+
+	cache   *cache
+	hasher  *hasher
+	timings timings
+	// revision is the last one whose changes the cache has dropped.
+	revision atomic.Int64
+	// shared says that other processes change the rows too.
+	shared bool
+
+	memoMu  sync.Mutex
+	catalog *catalog   // nil: to be read
+	roles   *roleTable // nil: to be read
+}
+
+// New makes the service; the tables must be migrated.
+func New(cfg Config) (*Service, error) {
+	if cfg.TokenLife == 0 {
+		cfg.TokenLife = time.Hour
+	}
+	if cfg.PasswordCost == 0 {
+		cfg.PasswordCost = 11
+	}
+	if cfg.PasswordMemory == 0 {
+		cfg.PasswordMemory = 5 * time.Minute
+	}
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = 20000
+	}
+	s := &Service{
+		cfg: cfg, db: cfg.DB, store: cfg.Store, tables: cfg.Store.Tables(), clock: cfg.Clock, ids: cfg.IDs, log: cfg.Log,
+		cache:  newCache(cfg.CacheSize),
+		hasher: newHasher(cfg.PasswordCost, runtime.GOMAXPROCS(0), cfg.PasswordMemory, cfg.Clock),
+		shared: cfg.DB.Dialect == db.PostgreSQL,
+	}
+	n, err := s.store.Revision(context.Background(), s.db)
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
+	s.revision.Store(n)
+	return s, nil
+}
+
+// effects is what a change does to tokens.
+type effects struct {
+	touch  []string // re-derived at next use
+	revoke []string // dead, if made before this change
+}
+
+func (e *effects) touched(keys ...string) { e.touch = append(e.touch, keys...) }
+func (e *effects) revoked(keys ...string) { e.revoke = append(e.revoke, keys...) }
+
+// write runs a change in one transaction together with what it does to tokens.
+// When it returns, no token that the change took something from is answered
+// from the cache.
+func (s *Service) write(ctx context.Context, f func(ctx context.Context, tx *db.Tx, e *effects) error) error {
+	return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		e := &effects{}
+		if err := f(ctx, tx, e); err != nil {
+			return err
+		}
+		return s.settle(ctx, tx, e)
+	})
+}
+
+func (s *Service) settle(ctx context.Context, tx *db.Tx, e *effects) error {
+	if len(e.touch)+len(e.revoke) == 0 {
+		return nil
+	}
+	keys := append(e.touch[:len(e.touch):len(e.touch)], e.revoke...)
+	n, err := s.store.Advance(ctx, tx, keys)
+	if err != nil {
+		return err
+	}
+	now := s.clock.Now()
+	for _, key := range e.revoke {
+		if err := s.store.Revoke(ctx, tx, Revocation{Key: key, Revision: n, RevokedAt: now, ExpiresAt: now.Add(s.cfg.TokenLife + time.Minute)}); err != nil {
+			return err
+		}
+	}
+	if len(e.revoke) > 0 {
+		if err := s.store.ForgetRevocations(ctx, tx, db.Micros(now)); err != nil {
+			return err
+		}
+	}
+	tx.AfterCommit(func() { s.committed(n, keys) })
+	return nil
+}
+
+// committed drops what a change of this process touched. Where others change
+// rows too, theirs may stand between, so all are read in order.
+func (s *Service) committed(n int64, keys []string) {
+	if !s.shared {
+		s.drop(n, keys)
+		return
+	}
+	if err := s.catchUp(context.Background()); err != nil {
+		s.log.Warn("changes cannot be read; every cached token is dropped", "error", err)
+		s.drop(0, append(keys, keyAll))
+	}
+}
+
+// drop forgets what the changes of revision n touched. The revision moves under
+// both locks: what is being derived from older rows is then refused entry, and
+// nobody who saw the new revision can still find an old memo.
+func (s *Service) drop(n int64, keys []string) {
+	s.cache.drop(keys, func() {
+		s.memoMu.Lock()
+		defer s.memoMu.Unlock()
+		if n > s.revision.Load() {
+			s.revision.Store(n)
+		}
+		if slices.Contains(keys, keyCatalog) || slices.Contains(keys, keyAll) {
+			s.catalog = nil
+		}
+		if slices.Contains(keys, keyRoles) || slices.Contains(keys, keyAll) {
+			s.roles = nil
+		}
+	})
+}
+
+// catchUp drops what other processes changed. A process alone with its database
+// is always up to date.
+func (s *Service) catchUp(ctx context.Context) error {
+	if !s.shared {
+		return nil
+	}
+	n, err := s.store.Revision(ctx, s.db)
+	if err != nil {
+		return err
+	}
+	have := s.revision.Load()
+	if n <= have {
+		return nil
+	}
+	changes, complete, err := s.store.ChangesSince(ctx, s.db, have)
+	if err != nil {
+		return err
+	}
+	if !complete {
+		s.drop(n, []string{keyAll})
+		return nil
+	}
+	for _, c := range changes {
+		s.drop(c.N, c.Keys)
+	}
+	return nil
+}
+
+// ProjectExists tells whether there is a project of this id.
+func (s *Service) ProjectExists(ctx context.Context, id string) (bool, error) {
+	_, found, err := s.tables.Projects.Get(ctx, s.db, id)
+	return found, err
+}
+
+func notFound(noun, id string) error {
+	return fault.New(fault.CodeIdentityNotFound, "Could not find %s: %s.", noun, id)
+}

@@ -1,0 +1,86 @@
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+
+	"altostack/kernel/auth"
+	"altostack/kernel/db"
+)
+
+// TokenOf answers another token in full, for who may look at it. One that is not
+// valid is not found.
+func (s *Service) TokenOf(ctx context.Context, scope auth.Scope, token string) (*Token, error) {
+	t, err := s.token(ctx, token)
+	var r *refusal
+	gone := errors.As(err, &r) || errors.Is(err, errForged)
+	if err != nil && !gone {
+		return nil, err
+	}
+	target := auth.Target{}
+	if t != nil {
+		target["target.token.user_id"] = t.UserID
+	}
+	if err := scope.Check(scope.Rule, target); err != nil {
+		return nil, err
+	}
+	if gone {
+		return nil, notFound("token", "the subject token is not valid")
+	}
+	return t, nil
+}
+
+// RevokeToken ends one token; others of its chain live on.
+func (s *Service) RevokeToken(ctx context.Context, scope auth.Scope, token string) error {
+	t, err := s.TokenOf(ctx, scope, token)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, func(ctx context.Context, _ *db.Tx, e *effects) error {
+		e.revoked(auditKey(t.AuditIDs[0]))
+		return nil
+	})
+	s.cache.forget(sha256.Sum256([]byte(token)))
+	return err
+}
+
+// ReachableProjects answers the enabled projects that the bearer could ask a token for.
+func (s *Service) ReachableProjects(ctx context.Context, p *auth.Principal, l List) ([]Project, bool, error) {
+	l.Match = append(l.Match, Is("enabled", true))
+	return s.reachableProjects(ctx, p.UserID, l)
+}
+
+// ReachableDomains answers the domains that the bearer has a role on.
+func (s *Service) ReachableDomains(ctx context.Context, userID string, l List) ([]Project, bool, error) {
+	rows, err := s.assignmentsOf(ctx, userID)
+	if err != nil {
+		return nil, false, err
+	}
+	var ids []string
+	for _, a := range rows {
+		if a.TargetKind == TargetDomain && !a.Inherited {
+			ids = append(ids, a.TargetID)
+		}
+	}
+	return s.tables.Projects.Page(ctx, s.db, l.Page, append(l.Match, Match{Column: "id", Op: OpIn, Value: ids}, Is("is_domain", true), Is("enabled", true))...)
+}
+
+// ReachesSystem tells whether the bearer has a role on the whole system.
+func (s *Service) ReachesSystem(ctx context.Context, userID string) (bool, error) {
+	rows, err := s.assignmentsOf(ctx, userID)
+	for _, a := range rows {
+		if a.TargetKind == TargetSystem {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// Revocations lists what was revoked and can still meet a token.
+func (s *Service) Revocations(ctx context.Context, scope auth.Scope) ([]Revocation, error) {
+	if err := scope.Check(scope.Rule, nil); err != nil {
+		return nil, err
+	}
+	return s.store.Revocations(ctx, s.db)
+}

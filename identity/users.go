@@ -1,0 +1,281 @@
+package identity
+
+import (
+	"context"
+	"slices"
+
+	"altostack/kernel/auth"
+	"altostack/kernel/db"
+)
+
+func (s *Service) users() kind[User] {
+	return kind[User]{"user", s.tables.Users, func(u User) auth.Target {
+		return auth.Target{"user_id": u.ID, "target.user.id": u.ID, "target.user.domain_id": u.DomainID}
+	}}
+}
+
+// User answers one user.
+func (s *Service) User(ctx context.Context, scope auth.Scope, id string) (User, error) {
+	return s.users().get(ctx, s.db, scope, id)
+}
+
+// ownDomain is the domain a list is about: a domain's token sees its own only.
+func ownDomain(scope auth.Scope, l *List) string {
+	asked := ""
+	for _, m := range l.Match {
+		if m.Column == "domain_id" && m.Op == OpEqual {
+			asked, _ = m.Value.(string)
+		}
+	}
+	if scope.Principal != nil && scope.DomainID != "" {
+		l.Match = append(l.Match, Is("domain_id", scope.DomainID))
+		return scope.DomainID
+	}
+	return asked
+}
+
+// Users lists users.
+func (s *Service) Users(ctx context.Context, scope auth.Scope, l List) ([]User, bool, error) {
+	d := ownDomain(scope, &l)
+	return s.users().page(ctx, s.db, scope, l, auth.Target{"target.domain_id": d})
+}
+
+// homeDomain is where a new object goes when its body does not say.
+func (s *Service) homeDomain(ctx context.Context, scope auth.Scope, a Attrs) (string, error) {
+	id, _ := a["domain_id"].(string)
+	delete(a, "domain_id")
+	switch {
+	case id != "":
+	case scope.DomainID != "":
+		id = scope.DomainID
+	case scope.ProjectDomainID != "":
+		id = scope.ProjectDomainID
+	default:
+		id = DefaultDomainID
+	}
+	return id, nil
+}
+
+func (s *Service) needDomain(ctx context.Context, r db.Reader, id string) error {
+	d, found, err := s.tables.Projects.Get(ctx, r, id)
+	if err == nil && (!found || !d.IsDomain) {
+		err = notFound("domain", id)
+	}
+	return err
+}
+
+// CreateUser makes a user; its password is hashed before the write begins.
+func (s *Service) CreateUser(ctx context.Context, scope auth.Scope, a Attrs) (User, error) {
+	domain, err := s.homeDomain(ctx, scope, a)
+	if err != nil {
+		return User{}, err
+	}
+	u := User{ID: s.ids.Hex(), DomainID: domain, Enabled: true}
+	if err := scope.Check(scope.Rule, s.users().target(u)); err != nil {
+		return u, err
+	}
+	if err := s.setPassword(ctx, &u, a); err != nil {
+		return u, err
+	}
+	u.apply(a)
+	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
+		if err := s.needDomain(ctx, tx, u.DomainID); err != nil {
+			return err
+		}
+		if err := s.needDefaultProject(ctx, tx, u); err != nil {
+			return err
+		}
+		return s.users().insert(ctx, tx, u, "name "+u.Name+" at domain ID "+u.DomainID)
+	})
+	return u, err
+}
+
+func (s *Service) needDefaultProject(ctx context.Context, r db.Reader, u User) error {
+	if u.DefaultProjectID == "" {
+		return nil
+	}
+	p, found, err := s.tables.Projects.Get(ctx, r, u.DefaultProjectID)
+	if err == nil && found && p.IsDomain {
+		err = invalid("default_project_id", "User's default project ID cannot be a domain ID: %s", u.DefaultProjectID)
+	}
+	return err
+}
+
+func (s *Service) setPassword(ctx context.Context, u *User, a Attrs) error {
+	v, has := a["password"]
+	if !has {
+		return nil
+	}
+	delete(a, "password")
+	u.PasswordHash, u.PasswordCreatedAt = "", s.clock.Now()
+	if password, ok := v.(string); ok {
+		hash, err := s.hasher.hash(ctx, password)
+		if err != nil {
+			return err
+		}
+		u.PasswordHash = hash
+	}
+	return nil
+}
+
+func (u *User) apply(a Attrs) {
+	a.text("name", &u.Name)
+	a.text("domain_id", &u.DomainID)
+	a.flag("enabled", &u.Enabled)
+	a.text("default_project_id", &u.DefaultProjectID)
+	a.options(&u.Options)
+	a.rest(&u.Extra)
+}
+
+// UpdateUser changes a user. A new password, or being disabled, kills the
+// user's tokens.
+func (s *Service) UpdateUser(ctx context.Context, scope auth.Scope, id string, a Attrs) (User, error) {
+	if _, err := s.User(ctx, scope, id); err != nil {
+		return User{}, err
+	}
+	var hashed User
+	_, password := a["password"]
+	if err := s.setPassword(ctx, &hashed, a); err != nil {
+		return User{}, err
+	}
+	var u User
+	err := s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
+		old, err := s.users().get(ctx, tx, scope, id)
+		if err != nil {
+			return err
+		}
+		u = old
+		u.apply(cloned(a))
+		if u.DomainID != old.DomainID {
+			return invalid("domain_id", "Cannot change the domain of user %s.", id)
+		}
+		if password {
+			u.PasswordHash, u.PasswordCreatedAt = hashed.PasswordHash, hashed.PasswordCreatedAt
+		}
+		if err := s.needDefaultProject(ctx, tx, u); err != nil {
+			return err
+		}
+		e.touched(userKey(id))
+		if password || old.Enabled && !u.Enabled {
+			e.revoked(userKey(id))
+		}
+		return s.users().save(ctx, tx, u, "name "+u.Name+" at domain ID "+u.DomainID)
+	})
+	return u, err
+}
+
+// DeleteUser removes a user with all that hangs on it.
+func (s *Service) DeleteUser(ctx context.Context, scope auth.Scope, id string) error {
+	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
+		if _, err := s.users().get(ctx, tx, scope, id); err != nil {
+			return err
+		}
+		return s.removeUser(ctx, tx, e, id)
+	})
+}
+
+func (s *Service) removeUser(ctx context.Context, tx *db.Tx, e *effects, id string) error {
+	e.revoked(userKey(id))
+	if _, err := s.store.RemoveAssignments(ctx, tx, Is("actor_id", id)); err != nil {
+		return err
+	}
+	if _, err := s.tables.Credentials.Remove(ctx, tx, Is("user_id", id)); err != nil {
+		return err
+	}
+	_, err := s.tables.Users.Remove(ctx, tx, Is("id", id)) // memberships and application credentials follow
+	return err
+}
+
+// ChangePassword lets users change their own with the old one as proof; it needs
+// no token.
+func (s *Service) ChangePassword(ctx context.Context, id, original, password string) error {
+	u, found, err := s.tables.Users.Get(ctx, s.db, id)
+	if err != nil {
+		return err
+	}
+	same, err := s.hasher.matches(ctx, u.PasswordHash, original)
+	if err != nil {
+		return err
+	}
+	if !found || !same || !u.Enabled {
+		return unauthenticated(refuse("wrong user or password"))
+	}
+	if locked, _ := u.Options["lock_password"].(bool); locked {
+		return forbidden("You are not authorized to perform the requested action: change_password.")
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
+		now, found, err := s.tables.Users.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if !found || now.PasswordHash != u.PasswordHash { // changed since it was compared
+			return unauthenticated(refuse("the password changed meanwhile"))
+		}
+		now.PasswordHash, now.PasswordCreatedAt = hash, s.clock.Now()
+		e.revoked(userKey(id))
+		return s.tables.Users.Save(ctx, tx, now)
+	})
+}
+
+// GroupsOfUser lists the groups a user is in.
+func (s *Service) GroupsOfUser(ctx context.Context, scope auth.Scope, userID string, l List) ([]Group, bool, error) {
+	u, err := s.users().get(ctx, s.db, scope, userID)
+	if err != nil {
+		return nil, false, err
+	}
+	ids, err := s.store.GroupsOf(ctx, s.db, u.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	return s.tables.Groups.Page(ctx, s.db, l.Page, append(l.Match, Match{Column: "id", Op: OpIn, Value: ids})...)
+}
+
+// ProjectsOfUser lists the projects a user has a role in.
+func (s *Service) ProjectsOfUser(ctx context.Context, scope auth.Scope, userID string, l List) ([]Project, bool, error) {
+	u, err := s.users().get(ctx, s.db, scope, userID)
+	if err != nil {
+		return nil, false, err
+	}
+	return s.reachableProjects(ctx, u.ID, l)
+}
+
+// reachableProjects lists enabled or not enabled projects that the user could ask
+// a token for.
+func (s *Service) reachableProjects(ctx context.Context, userID string, l List) ([]Project, bool, error) {
+	direct, err := s.assignmentsOf(ctx, userID)
+	if err != nil {
+		return nil, false, err
+	}
+	var ids []string
+	for _, a := range direct {
+		switch {
+		case a.TargetKind == TargetSystem:
+		case !a.Inherited && a.TargetKind == TargetProject:
+			ids = append(ids, a.TargetID)
+		case a.Inherited:
+			below, err := s.store.Subtree(ctx, s.db, a.TargetID)
+			if err != nil {
+				return nil, false, err
+			}
+			for _, p := range below {
+				ids = append(ids, p.ID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return s.tables.Projects.Page(ctx, s.db, l.Page, append(l.Match, Match{Column: "id", Op: OpIn, Value: ids}, Is("is_domain", false))...)
+}
+
+// assignmentsOf answers what a user has by itself and by its groups.
+func (s *Service) assignmentsOf(ctx context.Context, userID string) ([]Assignment, error) {
+	groups, err := s.store.GroupsOf(ctx, s.db, userID)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Assignments(ctx, s.db, Match{Column: "actor_id", Op: OpIn, Value: append(groups, userID)})
+}
