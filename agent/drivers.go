@@ -22,16 +22,43 @@ type Machine struct {
 
 // DiskFile is one disk ready for use. Exactly one of Path and NBD is set.
 type DiskFile struct {
-	ID        string // Disk.ID, or "config"
-	Path      string
-	NBD       string // unix:/path or host:port, with Export
-	Export    string
-	Format    string // raw or qcow2: said, never probed
-	Bus       string // virtio, scsi, ide; "cdrom" for a config drive
-	BootIndex int    // negative: not a boot device
-	Serial    string
-	ReadOnly  bool
-	Shared    bool // multi-attach: several guests may hold it
+	ID     string // Disk.ID, or "config"
+	Path   string
+	NBD    string // unix:/path or host:port, with Export
+	Export string
+	Format string // raw or qcow2: said, never probed
+	// Base is the read-only file that a qcow2 overlay lies over, itself over
+	// nothing, as its maker knows it: a guest could have written into Path's own
+	// header. Empty: Path stands alone.
+	Base       string
+	BaseFormat string
+	Bus        string // virtio, scsi, ide; "cdrom": a CD drive on IDE (see [DriveBus])
+	BootIndex  int    // negative: not a boot device
+	Serial     string
+	ReadOnly   bool
+	Shared     bool // multi-attach: several guests may hold it
+}
+
+// DriveBus is the bus for the config drive of a guest. Whoever boots from virtio
+// or SCSI can read a disk there, while the CD drive of a q35 machine is on AHCI,
+// for which kernels made for clouds (Debian's, for one) have no driver; on pc it
+// is on plain IDE, where everybody looks.
+func DriveBus(g hostapi.Guest) string {
+	if g.Machine == "pc" {
+		return "cdrom"
+	}
+	for _, d := range g.Disks {
+		if d.BootIndex != 0 {
+			continue
+		}
+		switch d.Bus {
+		case "", "virtio":
+			return "virtio"
+		case "scsi":
+			return "scsi"
+		}
+	}
+	return "cdrom"
 }
 
 // Hypervisor is all the agent asks of whatever runs guests on its host. The

@@ -156,7 +156,7 @@ func (b *disksTest) prepares(t *testing.T) {
 	if v := files[2]; v.Path != "/volumes/v1" || v.Format != "raw" || !v.Shared {
 		t.Errorf("the volume became %+v", v)
 	}
-	if c := files[3]; c.ID != "config" || c.Bus != "cdrom" || !c.ReadOnly || c.BootIndex >= 0 || c.Format != "raw" {
+	if c := files[3]; c.ID != "config" || c.Bus != agent.DriveBus(guest) || !c.ReadOnly || c.BootIndex >= 0 || c.Format != "raw" {
 		t.Errorf("the config drive became %+v", c)
 	}
 	ids, err := b.d.Guests(t.Context())

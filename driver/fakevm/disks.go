@@ -72,7 +72,7 @@ func (d *Disks) Prepare(ctx context.Context, guest hostapi.Guest, drive map[stri
 		if drive != nil {
 			mine["config"] = 1
 			files = append(files, agent.DiskFile{ID: "config", Path: scheme + h.Name + "/" + guest.ID + "/config",
-				Format: "raw", Bus: "cdrom", BootIndex: -1, ReadOnly: true})
+				Format: "raw", Bus: agent.DriveBus(guest), BootIndex: -1, ReadOnly: true})
 		}
 		if h.used()-sum(h.disks[guest.ID])+sum(mine) > h.world.size.DiskGiB<<10 {
 			return syscall.ENOSPC

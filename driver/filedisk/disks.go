@@ -106,7 +106,7 @@ func (d *Disks) Prepare(ctx context.Context, guest hostapi.Guest, drive map[stri
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, agent.DiskFile{ID: "config", Path: path, Format: "raw", Bus: "cdrom", BootIndex: -1, ReadOnly: true})
+		files = append(files, agent.DiskFile{ID: "config", Path: path, Format: "raw", Bus: agent.DriveBus(guest), BootIndex: -1, ReadOnly: true})
 	}
 	return files, nil
 }
@@ -128,6 +128,10 @@ func (d *Disks) prepare(ctx context.Context, dir string, disk hostapi.Disk) (age
 	var err error
 	if disk.Image != nil {
 		f.Path, f.Format, err = d.fromImage(ctx, dir, disk)
+		if err == nil && f.Format == "qcow2" {
+			f.BaseFormat = disk.Image.Format
+			f.Base, err = d.base(*disk.Image)
+		}
 	} else {
 		f.Path, f.Format, err = d.blank(ctx, dir, disk)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha512"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -323,6 +324,22 @@ func BenchmarkPrepareServer(b *testing.B) {
 			b.Fatal(err)
 		}
 		if err := d.Remove(b.Context(), guestID); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkConfigDrive(b *testing.B) {
+	d, err := Open(Config{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	files := map[string][]byte{}
+	for i := range 60 {
+		files[fmt.Sprintf("openstack/%d/meta_data.json", i)] = make([]byte, 2000)
+	}
+	for b.Loop() {
+		if _, err := d.Prepare(b.Context(), hostapi.Guest{ID: guestID}, files); err != nil {
 			b.Fatal(err)
 		}
 	}

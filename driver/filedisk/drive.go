@@ -59,5 +59,5 @@ func writeISO(path, tree string) (err error) {
 	if err != nil {
 		return fmt.Errorf("config drive: %w", err)
 	}
-	return f.Sync()
+	return nil // not synced: after a power cut it is written anew
 }
