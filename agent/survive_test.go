@@ -213,3 +213,63 @@ func TestNewRefusesWhatIsMissing(t *testing.T) {
 		t.Errorf("an agent without a place for its records: %v", err)
 	}
 }
+
+// TestChaos fails one call in eight, from a seed, while guests are built,
+// changed and removed, and kills the agent in between. When the faults end, the
+// host converges on what control wants, and then on nothing.
+func TestChaos(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := newRig(t)
+			r.world.SetHook(fakevm.Chaos(seed, 8))
+			const n = 8
+			var guests []hostapi.Guest
+			for i := range n {
+				guests = append(guests, r.guest("h1", i))
+			}
+			for round := range 3 {
+				for _, g := range guests {
+					r.build(g.ID, fmt.Sprint("saga-", round))
+				}
+				for i, g := range guests {
+					if i%4 == round {
+						_ = r.a.Remove(t.Context(), g.ID) // may fail, as anything may
+					} else if i%4 == 3 {
+						_ = r.a.Converge(t.Context(), g, hostapi.ConvergeOptions{}) // likewise
+					}
+				}
+				if round == 1 {
+					r.tryRestart()
+				}
+			}
+			r.world.SetHook(nil)
+			var want []string
+			for _, g := range guests {
+				r.must(r.a.Converge(t.Context(), g, hostapi.ConvergeOptions{}))
+				want = append(want, whole(g)...)
+			}
+			r.left(want...)
+			r.set(func() { clear(r.guests) })
+			r.left() // the sweep alone does it
+		})
+	}
+}
+
+// tryRestart kills the agent and starts the next one, which may take a few
+// attempts while calls fail.
+func (r *rig) tryRestart() {
+	r.t.Helper()
+	r.host.Open().Cut()
+	_ = r.a.Close() // it was cut off
+	for range 100 {
+		s := r.host.Open()
+		r.cfg.Hypervisor, r.cfg.Dataplane, r.cfg.Disks, r.cfg.Records = s.Hypervisor(), s.Dataplane(), s.Disks(), s.Records()
+		a, err := agent.New(r.cfg)
+		if err == nil {
+			r.a = a
+			r.must(a.Start(r.t.Context()))
+			return
+		}
+	}
+	r.t.Fatal("no agent started in a hundred attempts")
+}
