@@ -101,14 +101,8 @@ func (g *guest) copyStopped(ctx context.Context, file agent.DiskFile, path strin
 	g.mu.Unlock()
 	file.Bus, file.BootIndex = "virtio", -1
 	// Nothing runs in it, so the least of everything does.
-	idle := spec{ID: g.id, Machine: "q35", VCPUs: 1, MemoryMiB: 16, Disks: []disk{{DiskFile: file}}}
-	known := before.Spec.Disks
-	if old := findDisk(known, file.ID); old != nil { // on whatever bus it was
-		same := *old
-		same.Bus = file.Bus
-		known = []disk{same}
-	}
-	if err := resolveLayers(&idle, known); err != nil {
+	idle := spec{ID: g.id, Machine: "q35", VCPUs: 1, MemoryMiB: 16, Disks: []disk{{file}}}
+	if err := checkFiles(idle.Disks); err != nil {
 		return err
 	}
 	g.update(func(r *record) { r.Ending = true }) // a successor ends what it finds

@@ -21,8 +21,8 @@ func blockNode(d disk, sets fileSets) object {
 	}
 	if d.Format == "qcow2" {
 		node["backing"] = nil
-		if len(d.Base) > 0 {
-			node["backing"] = baseNode(d.Base, sets)
+		if d.Base != "" {
+			node["backing"] = baseNode(d, sets)
 		}
 	}
 	return node
@@ -51,13 +51,11 @@ func fileNode(path string, readOnly bool, sets fileSets) object {
 	}
 }
 
-func baseNode(layers []layer, sets fileSets) object {
-	node := object{"driver": layers[0].Format, "read-only": true, "file": fileNode(layers[0].Path, true, sets)}
-	if layers[0].Format == "qcow2" {
+// baseNode is the image below an overlay, which lies over nothing itself.
+func baseNode(d disk, sets fileSets) object {
+	node := object{"driver": d.BaseFormat, "read-only": true, "file": fileNode(d.Base, true, sets)}
+	if d.BaseFormat == "qcow2" {
 		node["backing"] = nil
-		if len(layers) > 1 {
-			node["backing"] = baseNode(layers[1:], sets)
-		}
 	}
 	return node
 }

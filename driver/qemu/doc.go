@@ -15,8 +15,9 @@
 // A guest may subvert its QEMU, so the process has nothing: a uid of its own,
 // seccomp, cgroup limits, and no path on the host that it could write or, save
 // the system's public files, read. Disks, taps, the log and the listening
-// sockets are opened here and handed over as descriptors. A base image is taken
-// from an overlay's header only once, before the guest ever ran.
+// sockets are opened here and handed over as descriptors. What lies under an
+// overlay is what its maker says, never what its header says, which the guest
+// could have written.
 //
 // Calls for different guests never wait for each other. Calls that change one
 // guest take turns; Guests, Console, Dial and Diagnostics wait for none.

@@ -54,10 +54,7 @@ func (d *Driver) forgetUnmade(g *guest) {
 }
 
 func (g *guest) ensure(ctx context.Context, want spec, taps openTap, grace time.Duration) error {
-	g.mu.Lock()
-	before := g.rec.Spec.Disks
-	g.mu.Unlock()
-	if err := resolveLayers(&want, before); err != nil {
+	if err := checkFiles(want.Disks); err != nil {
 		return err
 	}
 	if err := g.settle(ctx); err != nil {

@@ -192,8 +192,8 @@ func diskFiles(d disk) []inherited {
 		return nil
 	}
 	files := []inherited{{Kind: fileDisk, Path: d.Path, Write: !d.ReadOnly}}
-	for _, l := range d.Base {
-		files = append(files, inherited{Kind: fileDisk, Path: l.Path})
+	if d.Base != "" {
+		files = append(files, inherited{Kind: fileDisk, Path: d.Base})
 	}
 	return files
 }

@@ -30,7 +30,7 @@ func machine() agent.Machine {
 }
 
 func TestPlans(t *testing.T) {
-	root := agent.DiskFile{ID: "root", Path: "/disks/root", Format: "qcow2"}
+	root := agent.DiskFile{ID: "root", Path: "/disks/root", Format: "qcow2", Base: "/cache/image", BaseFormat: "qcow2"}
 	config := agent.DiskFile{ID: "config", Path: "/disks/config", Format: "raw", Bus: "cdrom", BootIndex: -1, ReadOnly: true}
 	vol := agent.DiskFile{ID: volume, Path: "/volumes/c3", Format: "raw", BootIndex: -1, Serial: volume[4:], Shared: true}
 	nbd := agent.DiskFile{ID: "ephemeral0", NBD: "[::1]:10809", Export: "e0", Format: "raw", BootIndex: -1, Bus: "scsi"}
@@ -63,11 +63,6 @@ func TestPlans(t *testing.T) {
 			s, err := newSpec(m)
 			if err != nil {
 				t.Fatal(err)
-			}
-			for i := range s.Disks {
-				if s.Disks[i].ID == "root" {
-					s.Disks[i].Base = []layer{{"/cache/middle", "qcow2"}, {"/cache/bottom", "raw"}}
-				}
 			}
 			p, err := makePlan(tt.host, s)
 			if err != nil {
@@ -128,6 +123,7 @@ func TestMachinesThatAreRefused(t *testing.T) {
 		"an unknown bus":                func(m *agent.Machine) { d := d; d.Bus = "usb"; m.Disks = []agent.DiskFile{d} },
 		"a disk nowhere":                func(m *agent.Machine) { m.Disks = []agent.DiskFile{{ID: "root", Format: "raw"}} },
 		"a disk at two places":          func(m *agent.Machine) { d := d; d.NBD = "h:1"; m.Disks = []agent.DiskFile{d} },
+		"a raw overlay":                 func(m *agent.Machine) { d := d; d.Base, d.BaseFormat = "/b", "raw"; m.Disks = []agent.DiskFile{d} },
 		"two disks of one id":           func(m *agent.Machine) { m.Disks = []agent.DiskFile{d, d} },
 		"two first boot disks":          func(m *agent.Machine) { e := d; e.ID = "other"; m.Disks = []agent.DiskFile{d, e} },
 		"a bad address":                 func(m *agent.Machine) { m.Guest.NICs = []hostapi.NIC{{PortID: "p", MAC: "x,y"}} },

@@ -273,14 +273,16 @@ func TestRealGuestThatDiesIsSeenAndStartedAgain(t *testing.T) {
 	}
 }
 
-// img makes a raw file with a pattern and an overlay of it.
-func (h *host) img() (base, overlay string) {
+// img makes a raw file with a pattern and an overlay of it, which is answered.
+func (h *host) img() agent.DiskFile {
 	h.Helper()
-	base, overlay = filepath.Join(h.config.Dir, "base"), filepath.Join(h.config.Dir, "overlay")
+	base, overlay := filepath.Join(h.config.Dir, "base"), filepath.Join(h.config.Dir, "overlay")
 	h.must(os.WriteFile(base, bytes.Repeat([]byte("altostack pattern "), 1<<16), 0o600))
 	h.must(os.Truncate(base, 4<<20))
 	h.tool("qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", overlay, "8M")
-	return base, overlay
+	d := diskFile("root", overlay, "qcow2", 0)
+	d.Base, d.BaseFormat = base, "raw"
+	return d
 }
 
 func (h *host) tool(args ...string) string {
@@ -302,9 +304,9 @@ func (h *host) raw(name string, size int64) string {
 
 func TestRealDisksAreCopiedRunningAndStopped(t *testing.T) {
 	h := newHost(t)
-	_, overlay := h.img()
+	root := h.img()
 	m := machine()
-	m.Disks = []agent.DiskFile{diskFile("root", overlay, "qcow2", 0)}
+	m.Disks = []agent.DiskFile{root}
 	h.ensure(m)
 	out := filepath.Join(h.config.Dir, "copy")
 	for _, state := range []hostapi.GuestState{hostapi.GuestRunning, hostapi.GuestStopped} {
@@ -318,7 +320,7 @@ func TestRealDisksAreCopiedRunningAndStopped(t *testing.T) {
 			t.Errorf("the copy of a %s guest is not self-contained: %s", state, info)
 		}
 		h.tool("qemu-img", "check", "-q", "-f", "qcow2", out)
-		if got := h.tool("qemu-img", "compare", "-U", "-f", "qcow2", "-F", "qcow2", overlay, out); !strings.Contains(got, "identical") {
+		if got := h.tool("qemu-img", "compare", "-U", "-f", "qcow2", "-F", "qcow2", root.Path, out); !strings.Contains(got, "identical") {
 			t.Error(got)
 		}
 		m.Guest.Power = hostapi.PowerOff
@@ -338,10 +340,10 @@ func TestRealHotPlug(t *testing.T) {
 	for _, kind := range []string{"q35", "pc"} {
 		t.Run(kind, func(t *testing.T) {
 			h := newHost(t)
-			_, overlay := h.img()
+			root := h.img()
 			m := machine()
 			m.Guest.Machine = kind
-			m.Disks = []agent.DiskFile{diskFile("root", overlay, "qcow2", 0)}
+			m.Disks = []agent.DiskFile{root}
 			taps := 0
 			m.OpenTap = func(context.Context, string) (*os.File, error) { taps++; return h.tap(), nil }
 			h.ensure(m)
@@ -438,9 +440,9 @@ func (h *host) tap() *os.File {
 
 func TestRealStartThatFailsLeavesNothing(t *testing.T) {
 	h := newHost(t)
-	_, overlay := h.img()
+	root := h.img()
 	m := machine()
-	m.Disks = []agent.DiskFile{diskFile("root", overlay, "qcow2", 0)}
+	m.Disks = []agent.DiskFile{root}
 	h.ensure(m)
 	thief := m
 	thief.Guest.ID = "99999999-0000-4000-8000-000000000009"

@@ -3,11 +3,13 @@ package qemu
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 
 	"altostack/agent"
+	"altostack/driver/qcow2"
 	"altostack/hostapi"
 	"altostack/kernel/fault"
 )
@@ -25,17 +27,8 @@ type spec struct {
 	NICs       []nic         `json:"nics"`
 }
 
-// disk is a disk file with the read-only layers under it.
-type disk struct {
-	agent.DiskFile
-	Base []layer `json:"base,omitempty"` // next below first
-}
-
-// layer is one read-only file below an overlay.
-type layer struct {
-	Path   string `json:"path"`
-	Format string `json:"format"`
-}
+// disk is a disk file as it goes to QEMU.
+type disk struct{ agent.DiskFile }
 
 // nic is a network card.
 type nic struct {
@@ -80,7 +73,7 @@ func newSpec(m agent.Machine) (spec, error) {
 		if d.Bus == "" {
 			d.Bus = "virtio"
 		}
-		s.Disks = append(s.Disks, disk{DiskFile: d})
+		s.Disks = append(s.Disks, disk{d})
 	}
 	for _, n := range g.NICs {
 		if !safeID.MatchString(n.PortID) || !safeMAC.MatchString(n.MAC) || n.MTU < 0 || n.MTU > 65535 {
@@ -104,6 +97,8 @@ func checkDisk(d agent.DiskFile, before []disk) error {
 		return unsupported("disk %s has bus %q, which is none of virtio, scsi and ide", d.ID, d.Bus)
 	case (d.Path == "") == (d.NBD == ""):
 		return unsupported("disk %s is not at exactly one place", d.ID)
+	case d.Base != "" && (d.Format != "qcow2" || (d.BaseFormat != "raw" && d.BaseFormat != "qcow2")):
+		return unsupported("disk %s lies over something it cannot lie over", d.ID)
 	}
 	for _, have := range before {
 		if have.ID == d.ID {
@@ -122,8 +117,38 @@ func unsupported(format string, args ...any) error {
 
 // same reports whether two disks are the same thing plugged the same way.
 func (d disk) same(o disk) bool {
-	return d.Path == o.Path && d.NBD == o.NBD && d.Export == o.Export && d.Format == o.Format &&
+	return d.Path == o.Path && d.Base == o.Base && d.NBD == o.NBD && d.Export == o.Export && d.Format == o.Format &&
 		d.Bus == o.Bus && d.ReadOnly == o.ReadOnly && d.Shared == o.Shared
+}
+
+func findDisk(disks []disk, id string) *disk {
+	for i := range disks {
+		if disks[i].ID == id {
+			return &disks[i]
+		}
+	}
+	return nil
+}
+
+// checkFiles refuses a qcow2 disk whose header wants more files than were named:
+// QEMU would show the guest zeroes in their place, or look for them itself.
+func checkFiles(disks []disk) error {
+	for _, d := range disks {
+		if d.Format != "qcow2" || d.NBD != "" {
+			continue
+		}
+		h, err := qcow2.ReadHeader(d.Path)
+		switch {
+		case err == nil && h.DataFile:
+			err = errors.New("its data is in another file")
+		case err == nil && h.Backing != "" && d.Base == "":
+			err = errors.New("its header names a base that nobody named")
+		}
+		if err != nil {
+			return fault.Because(err, fault.CodeQemuDiskUnusable, "The host cannot use disk %s of the server.", d.ID)
+		}
+	}
+	return nil
 }
 
 // deviceID names the disk's device in QEMU.
