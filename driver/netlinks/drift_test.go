@@ -137,6 +137,11 @@ func TestDeletedTapComesBack(t *testing.T) {
 	l.run(l.driver.spaces[fabricNS(l.cfg.Cloud)], "ip", "link", "del", tapName(portA))
 	a.end()
 	l.mends("tap")
+	unheld, err := l.driver.Unheld(t.Context())
+	l.must(err)
+	if !slices.Equal(unheld, []string{portA}) {
+		t.Errorf("taps that nobody holds: %v", unheld)
+	}
 	l.must(a.do(func() (err error) { a.own, err = openTap("eth0"); return err }))
 	a.up("eth0", macA)
 	a.addr("eth0", prefix("10.0.0.5/24"))

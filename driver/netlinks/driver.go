@@ -206,6 +206,32 @@ func (d *Driver) Counters(_ context.Context, portIDs []string) (map[string]hosta
 	return out, nil
 }
 
+// Unheld lists wired ports whose tap nobody holds open: their guest does not run,
+// or lost its tap when somebody deleted it and has to be given the new one.
+func (d *Driver) Unheld(_ context.Context) ([]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.spaces[fabricNS(d.cfg.Cloud)]
+	if d.closed || s == nil {
+		return nil, nil
+	}
+	links, err := again(s.nl.LinkList)
+	if err != nil {
+		return nil, fmt.Errorf("list links of %q: %w", s.name, err)
+	}
+	held := map[string]bool{}
+	for _, l := range links {
+		held[l.Attrs().Name] = l.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+	}
+	var out []string
+	for _, id := range sortedKeys(d.plan.Taps) {
+		if !held[d.plan.Taps[id]] {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
 // Close stops the servers inside this process and leaves the wiring.
 func (d *Driver) Close() error {
 	d.mu.Lock()
