@@ -19,6 +19,7 @@ import (
 
 	"altostack/agent"
 	"altostack/hostapi"
+	"altostack/kernel/fault"
 )
 
 // Config says what a driver may use.
@@ -63,13 +64,13 @@ func Open(_ context.Context, cfg Config) (*Driver, error) {
 		return nil, fmt.Errorf("cloud id %q is not 1 to 8 lower-case letters and digits", cfg.Cloud)
 	}
 	if os.Geteuid() != 0 {
-		return nil, errors.New("programming the network needs root; this process is not")
+		return nil, fault.New(fault.CodeNetlinksUnusable, "Programming the network needs root, and this process is not.")
 	}
 	if _, err := exec.LookPath("nft"); err != nil {
-		return nil, fmt.Errorf("the nft program is missing (Debian package nftables): %w", err)
+		return nil, fault.Because(err, fault.CodeNetlinksUnusable, "The nft program (Debian package nftables) is missing.")
 	}
 	if err := unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK); err != nil {
-		return nil, fmt.Errorf("/dev/net/tun is not usable: %w", err)
+		return nil, fault.Because(err, fault.CodeNetlinksUnusable, "/dev/net/tun is not usable.")
 	}
 	if cfg.Lease == 0 {
 		cfg.Lease = 24 * time.Hour
@@ -163,10 +164,10 @@ func (d *Driver) OpenTap(_ context.Context, portID string) (*os.File, error) {
 	}
 	s, name := d.spaces[fabricNS(d.cfg.Cloud)], tapName(portID)
 	if s == nil {
-		return nil, fmt.Errorf("port %s is not wired on this host", portID)
+		return nil, fault.New(fault.CodeNetlinksNotWired, "Port %s is not wired on the host.", portID)
 	}
 	if _, err := s.nl.LinkByName(name); err != nil {
-		return nil, fmt.Errorf("port %s is not wired on this host: %w", portID, err)
+		return nil, fault.Because(err, fault.CodeNetlinksNotWired, "Port %s is not wired on the host.", portID)
 	}
 	var tap *os.File
 	err := s.do(func() (err error) {

@@ -135,6 +135,7 @@ func (b *builder) nat(r hostapi.Router) Table {
 			}
 		}
 	}
+	var leak []string
 	out := []string{
 		`oifname "wan*" snat ip to ip saddr map @snat4`,
 		`oifname "lan*" meta mark 1 ct status dnat snat ip to ip saddr map @snat4`,
@@ -142,6 +143,8 @@ func (b *builder) nat(r hostapi.Router) Table {
 	if own, ok := first4(r.Gateway); ok {
 		if r.SNAT {
 			out = append(out, fmt.Sprintf(`oifname "wan*" meta nfproto ipv4 meta mark 1 snat ip to %s`, own))
+			// What conntrack cannot place is not translated either.
+			leak = append(leak, `oifname "wan*" meta nfproto ipv4 ct state invalid drop`)
 		}
 		out = append(out, fmt.Sprintf(`oifname "lan*" meta mark 1 ct status dnat snat ip to %s`, own))
 	}
@@ -157,6 +160,7 @@ func (b *builder) nat(r hostapi.Router) Table {
 			"dnat ip to ip daddr . meta l4proto . th dport map @forward4",
 			"dnat ip to ip daddr map @dnat4",
 		}},
+		{Name: "do_filter", Hook: "type filter hook forward priority 0; policy accept;", Rules: leak},
 		{Name: "do_snat", Hook: "type nat hook postrouting priority 100; policy accept;", Rules: out},
 	}}
 }

@@ -84,6 +84,8 @@ const (
 	CodeImageUploadCut                   Code = "image.upload_cut"
 	CodeMicroversionMalformed            Code = "microversion.malformed"
 	CodeMicroversionUnsupported          Code = "microversion.unsupported"
+	CodeNetlinksNotWired                 Code = "netlinks.not_wired"
+	CodeNetlinksUnusable                 Code = "netlinks.unusable"
 	CodeNetworkAddressExhausted          Code = "network.address_exhausted"
 	CodeNetworkAddressGroupInUse         Code = "network.address_group_in_use"
 	CodeNetworkAddressGroupNotFound      Code = "network.address_group_not_found"
@@ -99,7 +101,6 @@ const (
 	CodeNetworkDefaultGroupKept          Code = "network.default_group_kept"
 	CodeNetworkDeviceNotOwned            Code = "network.device_not_owned"
 	CodeNetworkExtensionNotFound         Code = "network.extension_not_found"
-	CodeNetworkExternalExhausted         Code = "network.external_exhausted"
 	CodeNetworkExternalInUse             Code = "network.external_in_use"
 	CodeNetworkFipAssociated             Code = "network.fip_associated"
 	CodeNetworkFipPortTaken              Code = "network.fip_port_taken"
@@ -303,6 +304,8 @@ var definitions = map[Code]Definition{
 	CodeImageUploadCut:                   {Code: CodeImageUploadCut, Kind: Invalid, Type: "", Hint: "Upload it again.", Meaning: "The data did not arrive whole."},
 	CodeMicroversionMalformed:            {Code: CodeMicroversionMalformed, Kind: Invalid, Type: "", Hint: "Send MAJOR.MINOR, or latest.", Meaning: "The version header is not a version."},
 	CodeMicroversionUnsupported:          {Code: CodeMicroversionUnsupported, Kind: NotAcceptable, Type: "", Hint: "Choose a version within the range that the version document gives.", Meaning: "The version is outside of what the service speaks."},
+	CodeNetlinksNotWired:                 {Code: CodeNetlinksNotWired, Kind: Conflict, Type: "", Hint: "Wait until the port is wired; the host's log says what keeps it.", Meaning: "The port has no tap on the host."},
+	CodeNetlinksUnusable:                 {Code: CodeNetlinksUnusable, Kind: Unavailable, Type: "", Hint: "Run as root, with nftables installed and /dev/net/tun there.", Meaning: "The host's network cannot be programmed."},
 	CodeNetworkAddressExhausted:          {Code: CodeNetworkAddressExhausted, Kind: Conflict, Type: "IpAddressGenerationFailure", Hint: "Delete ports that are not needed, widen an allocation pool, or add a subnet.", Meaning: "No address is left in the pools of the network's subnets."},
 	CodeNetworkAddressGroupInUse:         {Code: CodeNetworkAddressGroupInUse, Kind: Conflict, Type: "AddressGroupInUse", Hint: "", Meaning: "A security group rule refers to the address group."},
 	CodeNetworkAddressGroupNotFound:      {Code: CodeNetworkAddressGroupNotFound, Kind: NotFound, Type: "AddressGroupNotFound", Hint: "", Meaning: "No address group that the caller sees has the id."},
@@ -318,7 +321,6 @@ var definitions = map[Code]Definition{
 	CodeNetworkDefaultGroupKept:          {Code: CodeNetworkDefaultGroupKept, Kind: Conflict, Type: "SecurityGroupCannotRemoveDefault", Hint: "", Meaning: "The default security group goes with its project."},
 	CodeNetworkDeviceNotOwned:            {Code: CodeNetworkDeviceNotOwned, Kind: Conflict, Type: "DeviceIDNotOwnedByTenant", Hint: "", Meaning: "The device id names a router of another project."},
 	CodeNetworkExtensionNotFound:         {Code: CodeNetworkExtensionNotFound, Kind: NotFound, Type: "HTTPNotFound", Hint: "", Meaning: "No extension has the alias."},
-	CodeNetworkExternalExhausted:         {Code: CodeNetworkExternalExhausted, Kind: Invalid, Type: "ExternalIpAddressExhausted", Hint: "Delete floating IPs that are not needed, or add a subnet to the external network.", Meaning: "The external network has no address left."},
 	CodeNetworkExternalInUse:             {Code: CodeNetworkExternalInUse, Kind: Conflict, Type: "ExternalNetworkInUse", Hint: "", Meaning: "Routers or floating IPs use the external network."},
 	CodeNetworkFipAssociated:             {Code: CodeNetworkFipAssociated, Kind: Conflict, Type: "FipAssociated", Hint: "", Meaning: "The port still has a floating IP."},
 	CodeNetworkFipPortTaken:              {Code: CodeNetworkFipPortTaken, Kind: Conflict, Type: "FloatingIPPortAlreadyAssociated", Hint: "", Meaning: "The fixed address has a floating IP already."},
