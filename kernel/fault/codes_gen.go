@@ -35,13 +35,19 @@ const (
 	CodeComputeBuildTimeout              Code = "compute.build_timeout"
 	CodeComputeConsoleDenied             Code = "compute.console_denied"
 	CodeComputeConsoleUnavailable        Code = "compute.console_unavailable"
+	CodeComputeFlavorAccess              Code = "compute.flavor_access"
+	CodeComputeFlavorAccessNotFound      Code = "compute.flavor_access_not_found"
 	CodeComputeFlavorDiskTooSmall        Code = "compute.flavor_disk_too_small"
+	CodeComputeFlavorExists              Code = "compute.flavor_exists"
 	CodeComputeFlavorMemoryTooSmall      Code = "compute.flavor_memory_too_small"
 	CodeComputeFlavorNotFound            Code = "compute.flavor_not_found"
 	CodeComputeFlavorZeroDisk            Code = "compute.flavor_zero_disk"
 	CodeComputeHostUnavailable           Code = "compute.host_unavailable"
 	CodeComputeHostUnknown               Code = "compute.host_unknown"
 	CodeComputeInterfaceNotFound         Code = "compute.interface_not_found"
+	CodeComputeKeypairExists             Code = "compute.keypair_exists"
+	CodeComputeKeypairInvalid            Code = "compute.keypair_invalid"
+	CodeComputeKeypairNotFound           Code = "compute.keypair_not_found"
 	CodeComputeMetadataNotFound          Code = "compute.metadata_not_found"
 	CodeComputeNameInvalid               Code = "compute.name_invalid"
 	CodeComputeNetworkNotFound           Code = "compute.network_not_found"
@@ -172,7 +178,6 @@ const (
 	CodePlacementNameInUse               Code = "placement.name_in_use"
 	CodePlacementNoInventory             Code = "placement.no_inventory"
 	CodePlacementNoRoom                  Code = "placement.no_room"
-	CodePlacementNotAcceptable           Code = "placement.not_acceptable"
 	CodePlacementNotFound                Code = "placement.not_found"
 	CodePlacementProviderHasChildren     Code = "placement.provider_has_children"
 	CodePlacementProviderInUse           Code = "placement.provider_in_use"
@@ -255,13 +260,19 @@ var definitions = map[Code]Definition{
 	CodeComputeBuildTimeout:              {Code: CodeComputeBuildTimeout, Kind: Unavailable, Type: "", Hint: "Look at the trace for the step that took too long.", Meaning: "The host did not report in time."},
 	CodeComputeConsoleDenied:             {Code: CodeComputeConsoleDenied, Kind: Unauthenticated, Type: "", Hint: "Ask for a new console.", Meaning: "The console token is unknown, used or expired."},
 	CodeComputeConsoleUnavailable:        {Code: CodeComputeConsoleUnavailable, Kind: Invalid, Type: "", Hint: "Ask for a console type that the host offers.", Meaning: "The console type is not available."},
+	CodeComputeFlavorAccess:              {Code: CodeComputeFlavorAccess, Kind: Conflict, Type: "", Hint: "List the flavor's access first.", Meaning: "The project has access already, or the flavor is public."},
+	CodeComputeFlavorAccessNotFound:      {Code: CodeComputeFlavorAccessNotFound, Kind: NotFound, Type: "", Hint: "List the flavor's access first.", Meaning: "The project has no access to the flavor."},
 	CodeComputeFlavorDiskTooSmall:        {Code: CodeComputeFlavorDiskTooSmall, Kind: Invalid, Type: "", Hint: "Choose a flavor with a larger disk.", Meaning: "The flavor's disk is smaller than the image needs."},
+	CodeComputeFlavorExists:              {Code: CodeComputeFlavorExists, Kind: Conflict, Type: "", Hint: "Choose another id or name.", Meaning: "A flavor with the id or name exists."},
 	CodeComputeFlavorMemoryTooSmall:      {Code: CodeComputeFlavorMemoryTooSmall, Kind: Invalid, Type: "", Hint: "Choose a flavor with more memory.", Meaning: "The flavor's memory is less than the image needs."},
 	CodeComputeFlavorNotFound:            {Code: CodeComputeFlavorNotFound, Kind: NotFound, Type: "", Hint: "List the flavors.", Meaning: "The flavor does not exist, or is not open to the project."},
 	CodeComputeFlavorZeroDisk:            {Code: CodeComputeFlavorZeroDisk, Kind: Forbidden, Type: "", Hint: "Boot from a volume.", Meaning: "Only volume-backed servers may use a flavor without a disk."},
 	CodeComputeHostUnavailable:           {Code: CodeComputeHostUnavailable, Kind: Unavailable, Type: "", Hint: "Wait until the host is back.", Meaning: "The server's host does not answer."},
 	CodeComputeHostUnknown:               {Code: CodeComputeHostUnknown, Kind: NotFound, Type: "", Hint: "Let the host register first.", Meaning: "No host of that name has registered."},
 	CodeComputeInterfaceNotFound:         {Code: CodeComputeInterfaceNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such port."},
+	CodeComputeKeypairExists:             {Code: CodeComputeKeypairExists, Kind: Conflict, Type: "", Hint: "Choose another name, or delete the key pair.", Meaning: "The user has a key pair of that name."},
+	CodeComputeKeypairInvalid:            {Code: CodeComputeKeypairInvalid, Kind: Invalid, Type: "", Hint: "Send a public key as ssh-keygen writes it, or a certificate in PEM.", Meaning: "The key cannot be read."},
+	CodeComputeKeypairNotFound:           {Code: CodeComputeKeypairNotFound, Kind: NotFound, Type: "", Hint: "List the key pairs.", Meaning: "The user has no such key pair."},
 	CodeComputeMetadataNotFound:          {Code: CodeComputeMetadataNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such metadata item."},
 	CodeComputeNameInvalid:               {Code: CodeComputeNameInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "The name is not a usable host name."},
 	CodeComputeNetworkNotFound:           {Code: CodeComputeNetworkNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no address on the network."},
@@ -392,7 +403,6 @@ var definitions = map[Code]Definition{
 	CodePlacementNameInUse:               {Code: CodePlacementNameInUse, Kind: Conflict, Type: "", Hint: "Take it from the providers that have it first.", Meaning: "The trait or resource class is in use."},
 	CodePlacementNoInventory:             {Code: CodePlacementNoInventory, Kind: Conflict, Type: "", Hint: "Set the provider's inventory of that class first.", Meaning: "A claim on a class that the provider does not have."},
 	CodePlacementNoRoom:                  {Code: CodePlacementNoRoom, Kind: Conflict, Type: "", Hint: "Choose another provider, or free allocations on this one.", Meaning: "A claim does not fit any more."},
-	CodePlacementNotAcceptable:           {Code: CodePlacementNotAcceptable, Kind: NotAcceptable, Type: "", Hint: "Accept application/json.", Meaning: "The client accepts no JSON."},
 	CodePlacementNotFound:                {Code: CodePlacementNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such provider, inventory, allocation, trait or resource class."},
 	CodePlacementProviderHasChildren:     {Code: CodePlacementProviderHasChildren, Kind: Conflict, Type: "placement.resource_provider.cannot_delete_parent", Hint: "Delete the child providers first.", Meaning: "The provider is a parent of others."},
 	CodePlacementProviderInUse:           {Code: CodePlacementProviderInUse, Kind: Conflict, Type: "placement.resource_provider.inuse", Hint: "Delete its allocations first.", Meaning: "The provider has allocations."},
