@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -42,61 +41,6 @@ func TestHypervisor(t *testing.T) {
 			Left: func(*testing.T) []string { return h.left() },
 		}
 	})
-}
-
-func (h *host) pidOf(id string) int {
-	h.Helper()
-	guests, err := h.Guests(within(h.T))
-	h.must(err)
-	at := slices.IndexFunc(guests, func(g hostapi.SeenGuest) bool { return g.ID == id })
-	if at < 0 {
-		h.Fatalf("no guest %s", id)
-	}
-	return guests[at].PID
-}
-
-// left lists what the driver has on the machine.
-func (h *host) left() (all []string) {
-	h.Helper()
-	entries, err := os.ReadDir(h.run)
-	h.must(err)
-	for _, entry := range entries {
-		all = append(all, "directory "+entry.Name())
-	}
-	for _, dir := range h.cgroups.dirs("") {
-		if _, err := os.Stat(dir); err == nil {
-			all = append(all, "cgroup "+dir)
-		}
-	}
-	paths, err := filepath.Glob("/proc/[0-9]*/status")
-	h.must(err)
-	for _, path := range paths {
-		text, _ := os.ReadFile(path) // gone: not left
-		if (uidRange{h.cfg.UIDBase, h.cfg.UIDCount}).contains(statusUID(string(text))) {
-			all = append(all, "process "+path)
-		}
-	}
-	return all
-}
-
-// awaitConsole waits until the guest's log holds a text.
-func (h *host) awaitConsole(text string) {
-	h.Helper()
-	ctx := within(h.T)
-	serial, err := h.Dial(ctx, guestID, hostapi.ConsoleSerial)
-	h.must(err)
-	defer func() { _ = serial.Close() }()
-	buffer := make([]byte, 100)
-	for {
-		log, err := h.Console(ctx, guestID, 1<<10)
-		h.must(err)
-		if strings.Contains(string(log), text) {
-			return
-		}
-		if _, err := serial.Read(buffer); err != nil {
-			h.Fatalf("waiting for %q: %v", text, err)
-		}
-	}
 }
 
 // TestRealGuestThatListens has a guest that answers the power button and lets
@@ -141,19 +85,6 @@ func TestRealGuestThatListens(t *testing.T) {
 			h.wantState(hostapi.GuestStopped)
 		})
 	}
-}
-
-// opened counts how often a process has a file open.
-func (h *host) opened(pid int, path string) (n int) {
-	h.Helper()
-	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	h.must(err)
-	for _, link := range links {
-		if to, err := os.Readlink(link); err == nil && to == path {
-			n++
-		}
-	}
-	return n
 }
 
 func TestRealGuestWhoseDirectoryIsGoneIsEnded(t *testing.T) {
