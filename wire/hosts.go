@@ -182,7 +182,7 @@ func (s *System) openRealHost(ctx context.Context) error {
 
 func (s *System) openDataplane(ctx context.Context, metadata func(string) http.Handler) (*netlinks.Driver, error) {
 	return netlinks.Open(ctx, netlinks.Config{Cloud: s.identityFile.Cloud, Masquerade: s.opt.Config.Bool("masquerade"), Metadata: metadata, Log: s.log,
-		Physical: map[string]netlinks.Physical{physicalNetwork: {Managed: true}}})
+		DNS: netlinks.HostResolvers(), Physical: map[string]netlinks.Physical{physicalNetwork: {Managed: true}}})
 }
 
 // Wipe removes all that the cloud of a data directory ever made on this machine.

@@ -1,7 +1,6 @@
 package netlinks
 
 import (
-	"fmt"
 	"net/netip"
 
 	"altostack/hostapi"
@@ -74,7 +73,7 @@ func (b *builder) planHost() {
 		{Name: "links", Spec: "type ifname;", Elements: links},
 	}, Chains: []Chain{
 		{Name: "do_snat", Hook: "type nat hook postrouting priority 100; policy accept;", Rules: []string{
-			fmt.Sprintf("ip saddr @subnets oifname != @links masquerade"),
+			"ip saddr @subnets oifname != @links masquerade",
 		}},
 	}})
 }

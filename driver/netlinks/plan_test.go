@@ -228,3 +228,10 @@ func TestDHCPOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestResolvers(t *testing.T) {
+	got := fmt.Sprint(resolvers("# mine\nnameserver 127.0.0.53\nnameserver 192.0.2.1\nsearch example.org\nnameserver 2001:db8::1\nnameserver fe80::1%eth0\nnameserver 192.0.2.1\nnameserver x\n"))
+	if want := "[192.0.2.1 2001:db8::1]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -157,6 +157,9 @@ type metadataServer struct {
 }
 
 func startMetadata(want Server, at place, handler http.Handler) (server, error) {
+	if handler == nil {
+		handler = http.NotFoundHandler() // nil would mean the process's own pages
+	}
 	network, addr := "tcp4", netip.AddrPortFrom(want.Listen, 80).String()
 	if want.Listen.Is6() { // the zone as a number: names differ by namespace
 		network, addr = "tcp6", netip.AddrPortFrom(want.Listen.WithZone(strconv.Itoa(at.index)), 80).String()

@@ -1,6 +1,7 @@
 package netlinks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -165,7 +166,7 @@ func TestDHCPTellsAGuestAllOfItsNetwork(t *testing.T) {
 // get asks the metadata service.
 func get(s *space, url string) (string, error) {
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true,
-		Dial: func(network, addr string) (c net.Conn, err error) {
+		DialContext: func(_ context.Context, network, addr string) (c net.Conn, err error) {
 			err = s.do(func() (err error) { c, err = net.DialTimeout(network, addr, patience); return err })
 			return c, err
 		}}}
