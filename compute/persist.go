@@ -23,6 +23,8 @@ type Filter struct {
 
 // Store is compute's memory; compute/store has the one there is.
 type Store interface {
+	FlavorStore
+	KeypairStore
 	InsertServer(ctx context.Context, tx *db.Tx, s Server) error
 	SaveServer(ctx context.Context, tx *db.Tx, s Server) error
 	Server(ctx context.Context, r db.Reader, scope auth.Scope, id string, deleted bool) (Server, bool, error)

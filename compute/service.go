@@ -54,7 +54,9 @@ type Flows interface {
 	CancelBoot(ctx context.Context, tx *db.Tx, serverID string) error
 	// Watch is signalled whenever a saga's log may have grown.
 	Watch(sagaID string) (changed <-chan struct{}, stop func())
-	// Built hands the report of a host to the boot that waits for it.
+	// Wait returns when a saga has ended.
+	Wait(ctx context.Context, sagaID string) error
+	// Append adds spans to a saga's log while it runs.
 	Append(ctx context.Context, sagaID string, spans []saga.Span) error
 }
 

@@ -185,16 +185,16 @@ func (b *flag) UnmarshalJSON(data []byte) error {
 
 func (a *Flavors) create(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
 	body := struct {
-		ID          any      `json:"id"`
-		Name        string   `json:"name"`
+		ID          any         `json:"id"`
+		Name        string      `json:"name"`
 		RAM         looseNumber `json:"ram"`
 		VCPUs       looseNumber `json:"vcpus"`
 		Disk        looseNumber `json:"disk"`
 		Ephemeral   looseNumber `json:"OS-FLV-EXT-DATA:ephemeral"`
 		Swap        looseNumber `json:"swap"`
 		RxTx        looseNumber `json:"rxtx_factor"`
-		Public      flag     `json:"os-flavor-access:is_public"`
-		Description *string  `json:"description"`
+		Public      flag        `json:"os-flavor-access:is_public"`
+		Description *string     `json:"description"`
 	}{RxTx: 1, Public: true}
 	if err := rest.Decode(r, "flavor", &body); err != nil {
 		return err
