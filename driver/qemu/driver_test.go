@@ -226,6 +226,85 @@ func breakChange(t *testing.T, at int, early bool) bool {
 	return broke
 }
 
+// TestPowerConvergesAfterEveryBreak does the same to starting, pausing and ending.
+func TestPowerConvergesAfterEveryBreak(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		broke := true
+		for at := 1; broke; at++ {
+			t.Run(fmt.Sprintf("early=%t at=%d", early, at), func(t *testing.T) { broke = breakPower(t, at, early) })
+		}
+	}
+}
+
+func breakPower(t *testing.T, at int, early bool) (broke bool) {
+	r := newRig(t)
+	var all []*fakeQEMU
+	r.fake.prime = func(q *fakeQEMU) {
+		if all = append(all, q); len(all) == 1 {
+			q.breakAt, q.early = at, early
+		}
+	}
+	m := machine()
+	for _, step := range []struct {
+		power hostapi.Power
+		state hostapi.GuestState
+	}{
+		{hostapi.PowerOn, hostapi.GuestRunning}, {hostapi.PowerPaused, hostapi.GuestPaused},
+		{hostapi.PowerOff, hostapi.GuestStopped}, {hostapi.PowerOn, hostapi.GuestRunning},
+	} {
+		m.Guest.Power = step.power
+		if r.Ensure(within(t), m, 0) != nil { // broken: as if we had died there
+			r.reopen()
+			r.must(r.Ensure(within(t), m, 0))
+		}
+		r.await(step.state)
+		alive := 0
+		for _, q := range all {
+			select {
+			case <-q.ended:
+			default:
+				alive++
+			}
+		}
+		if want := map[bool]int{true: 0, false: 1}[step.power == hostapi.PowerOff]; alive != want {
+			t.Errorf("asked for %s, there are %d processes", step.power, alive)
+		}
+	}
+	all[0].mu.Lock()
+	defer all[0].mu.Unlock()
+	return all[0].count >= at
+}
+
+func TestGuestThatDoesNotObeyIsSaid(t *testing.T) {
+	r := newRig(t)
+	r.fake.prime = func(q *fakeQEMU) { q.refuse = "cont" }
+	m := machine()
+	m.Disks = r.disks("root")
+	if err := r.Ensure(within(t), m, 0); !fault.Has(err, fault.CodeQemuGuestSilent) {
+		t.Errorf("a guest that does not go on: %v", err)
+	}
+	r.await(hostapi.GuestPaused)
+	path := filepath.Join(r.cfg.Dir, "copy") // this QEMU knows no jobs
+	if err := r.CopyDisk(within(t), guestID, m.Disks[0], path); !fault.Has(err, fault.CodeQemuCopyFailed) {
+		t.Errorf("a copy that fails: %v", err)
+	}
+	if left, _ := filepath.Glob(path + "*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestProcessThatDoesNotStartIsSaid(t *testing.T) {
+	r := newRig(t)
+	r.fake.prime = func(q *fakeQEMU) { q.stillborn = true }
+	if err := r.Ensure(within(t), machine(), 0); !fault.Has(err, fault.CodeQemuStartFailed) {
+		t.Errorf("got %v", err)
+	}
+	r.await(hostapi.GuestCrashed)
+	r.fake.prime = nil
+	r.must(r.Ensure(within(t), machine(), 0))
+	r.await(hostapi.GuestRunning)
+}
+
 func TestHotPlugHasAnEnd(t *testing.T) {
 	r := newRig(t)
 	m := machine()

@@ -46,6 +46,10 @@ func (f *fakeHost) start(l launch) (process, error) {
 	if f.prime != nil {
 		f.prime(q)
 	}
+	if q.stillborn {
+		close(q.ended)
+		return q, listener.Close()
+	}
 	q.mu.Lock()
 	q.server = qmptest.Serve(listener.(*net.UnixListener), q.handle)
 	q.mu.Unlock()
@@ -81,20 +85,22 @@ type fakeQEMU struct {
 	ended  chan struct{}
 	once   sync.Once
 
-	mu       sync.Mutex
-	status   string
-	obedient bool              // the guest hears the power button and lets devices go
-	presses  int               // of the power button
-	devices  map[string]string // bus by id
-	drivers  map[string]string // by id
-	nodes    map[string]string // file by name
-	netdevs  map[string]bool
-	sets     map[int]bool // descriptor sets
-	fds      map[string]bool
-	count    int           // commands so far
-	breakAt  int           // hang up at this one
-	early    bool          // before doing it, not after
-	pressed  chan struct{} // signalled at each press, if not nil
+	mu        sync.Mutex
+	status    string
+	obedient  bool              // the guest hears the power button and lets devices go
+	presses   int               // of the power button
+	devices   map[string]string // bus by id
+	drivers   map[string]string // by id
+	nodes     map[string]string // file by name
+	netdevs   map[string]bool
+	sets      map[int]bool // descriptor sets
+	fds       map[string]bool
+	count     int           // commands so far
+	breakAt   int           // hang up at this one
+	early     bool          // before doing it, not after
+	refuse    string        // a command that fails
+	stillborn bool          // ends before it answers
+	pressed   chan struct{} // signalled at each press, if not nil
 }
 
 func (q *fakeQEMU) pid() int              { return q.number }
@@ -103,6 +109,9 @@ func (q *fakeQEMU) release()              {}
 func (q *fakeQEMU) kill() error           { q.die(); return nil }
 
 func (q *fakeQEMU) die() {
+	if q.stillborn {
+		return
+	}
 	q.once.Do(func() {
 		close(q.ended)
 		go q.server.Close()
@@ -185,6 +194,9 @@ func (q *fakeQEMU) handle(command string, args json.RawMessage, files []*os.File
 	if q.count == q.breakAt && q.early {
 		q.server.Hangup()
 		return nil, nil
+	}
+	if command == q.refuse {
+		return nil, errors.New("not today")
 	}
 	answer, err := q.do(command, args, len(files))
 	if q.count == q.breakAt {
