@@ -20,6 +20,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"log/slog"
 	"net/http"
@@ -249,6 +250,14 @@ func (a *Agent) wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// jittered is d give or take a quarter, so that many hosts do not all come at
+// once; a host's own share is the same at every start.
+func (a *Agent) jittered(d time.Duration) time.Duration {
+	h := fnv.New32a()
+	h.Write([]byte(a.cfg.Host))
+	return d - d/4 + d/2*time.Duration(h.Sum32()%1000)/1000
 }
 
 // backoff is the pause before the n-th repetition: 0.2 s, doubling, at most 5 s.

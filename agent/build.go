@@ -127,7 +127,7 @@ func (a *Agent) report(ctx context.Context, result hostapi.BuildResult, once boo
 	}
 }
 
-// progress reports spans while a step takes long.
+// progress reports what changed while a step takes long, until done.
 func (a *Agent) progress(ctx context.Context, t *trace, b *build, done <-chan struct{}) {
 	for {
 		tick, stop := a.cfg.Clock.After(a.cfg.Every.Progress)
@@ -137,10 +137,11 @@ func (a *Agent) progress(ctx context.Context, t *trace, b *build, done <-chan st
 			return
 		case <-tick:
 		}
-		if !t.slow(a.cfg.Every.Progress) {
+		spans := t.progress(a.cfg.Every.Progress)
+		if len(spans) == 0 {
 			continue
 		}
-		result := hostapi.BuildResult{GuestID: b.order.GuestID, SagaID: b.order.SagaID, Host: a.cfg.Host, Spans: t.list()}
+		result := hostapi.BuildResult{GuestID: b.order.GuestID, SagaID: b.order.SagaID, Host: a.cfg.Host, Spans: spans}
 		if err := a.cfg.Conductor.Built(ctx, result); err != nil {
 			a.log.Debug("the conductor did not take progress", "server_id", b.order.GuestID, "error", err)
 		}

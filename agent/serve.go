@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"altostack/agent/metadata"
-	"altostack/hostapi"
 )
 
 // maxPassword is the longest password a guest can post, in bytes, as in Nova.
@@ -92,16 +91,4 @@ func (a *Agent) takePassword(w http.ResponseWriter, r *http.Request, id string) 
 		status = http.StatusServiceUnavailable
 	}
 	w.WriteHeader(status)
-}
-
-// Descriptions answers what the host knows of its guests, for /debug; secrets
-// of tenants are left out.
-func (a *Agent) Descriptions() []hostapi.Guest {
-	var list []hostapi.Guest
-	for _, r := range a.records.all() {
-		g := r.Guest
-		g.Instance = hostapi.Instance{UUID: g.Instance.UUID, Name: g.Instance.Name}
-		list = append(list, g)
-	}
-	return list
 }

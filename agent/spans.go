@@ -43,10 +43,12 @@ type trace struct {
 	clock clock.Clock
 	mu    sync.Mutex
 	spans map[int]hostapi.Span
-	seen  int // spans ended, for progress reports
+	fresh map[int]bool // changed since the last report of progress
 }
 
-func newTrace(c clock.Clock) *trace { return &trace{clock: c, spans: map[int]hostapi.Span{}} }
+func newTrace(c clock.Clock) *trace {
+	return &trace{clock: c, spans: map[int]hostapi.Span{}, fresh: map[int]bool{}}
+}
 
 // outcomes of a span.
 const (
@@ -94,10 +96,7 @@ func (t *trace) put(s hostapi.Span) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.spans[s.Step] = s
-	if s.Outcome != outcomeRunning {
-		t.seen++
-	}
+	t.spans[s.Step], t.fresh[s.Step] = s, true
 }
 
 // list answers the spans in order; those that still run have the duration they
@@ -115,6 +114,20 @@ func (t *trace) list() []hostapi.Span {
 		list = append(list, s)
 	}
 	return list
+}
+
+// progress answers the spans that changed since it was last asked, if a step
+// has been running for d; none otherwise.
+func (t *trace) progress(d time.Duration) []hostapi.Span {
+	if !t.slow(d) {
+		return nil
+	}
+	all := t.list()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all = slices.DeleteFunc(all, func(s hostapi.Span) bool { return !t.fresh[s.Step] })
+	clear(t.fresh)
+	return all
 }
 
 // slow reports whether a step has been running for d.

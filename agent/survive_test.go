@@ -155,10 +155,14 @@ func TestFilesKeepRecordsOverTornWrites(t *testing.T) {
 	}
 }
 
+// scaleHosts is how many hosts [TestThousandHosts] has.
+var scaleHosts = 1000
+
 // TestThousandHosts builds ten guests on each of a thousand hosts in this one
 // process, and removes them again.
 func TestThousandHosts(t *testing.T) {
-	const hosts, guests = 1000, 10
+	const guests = 10
+	hosts := scaleHosts
 	c := newCloud(t)
 	world := fakevm.NewWorld(clock.Real{}, fakevm.Size{})
 	agents := make([]*agent.Agent, hosts)

@@ -10,11 +10,11 @@ import (
 
 // keep registers the host, as a heartbeat, and sweeps.
 func (a *Agent) keep(ctx context.Context) {
-	away := true
-	nextSweep := a.cfg.Clock.Now()
+	away := false
+	nextSweep := a.cfg.Clock.Now().Add(a.jittered(a.cfg.Every.Sweep))
 	for n := 0; ; {
 		err := a.register(ctx)
-		pause := a.cfg.Every.Heartbeat
+		pause := a.jittered(a.cfg.Every.Heartbeat)
 		switch {
 		case err != nil:
 			n++
@@ -28,7 +28,7 @@ func (a *Agent) keep(ctx context.Context) {
 		}
 		if now := a.cfg.Clock.Now(); err == nil && !now.Before(nextSweep) {
 			a.sweep(ctx)
-			nextSweep = now.Add(a.cfg.Every.Sweep)
+			nextSweep = now.Add(a.jittered(a.cfg.Every.Sweep))
 		}
 		if a.wait(ctx, pause) != nil {
 			return

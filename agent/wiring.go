@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"hash/fnv"
 	"maps"
 	"net/netip"
 	"slices"
@@ -220,19 +219,12 @@ func (w *wiring) fetch(ctx context.Context, asked []*request) error {
 		return asFault(err, fault.CodeAgentServiceUnavailable, "The conductor did not tell host %s how to wire its ports.", w.a.cfg.Host)
 	}
 	if full {
-		w.resync = w.a.cfg.Clock.Now().Add(w.jittered(w.a.cfg.Every.Resync))
+		w.resync = w.a.cfg.Clock.Now().Add(w.a.jittered(w.a.cfg.Every.Resync))
 		w.replace(got)
 	} else {
 		w.replace(merged(w.want, got, ids))
 	}
 	return nil
-}
-
-// jittered spreads the hosts' full rounds, the same way at every start.
-func (w *wiring) jittered(d time.Duration) time.Duration {
-	h := fnv.New32a()
-	h.Write([]byte(w.a.cfg.Host))
-	return d - d/4 + d/2*time.Duration(h.Sum32()%1000)/1000
 }
 
 // drop takes ports off want.
