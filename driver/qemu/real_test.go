@@ -232,6 +232,32 @@ func TestRealHotPlug(t *testing.T) {
 	}
 }
 
+// TestRealDisksThatAreOnlyRead: a config drive on each bus it may be on, there
+// from the start, and plugged in.
+func TestRealDisksThatAreOnlyRead(t *testing.T) {
+	for _, bus := range []string{"virtio", "scsi", "cdrom"} {
+		t.Run(bus, func(t *testing.T) {
+			h := newHost(t)
+			readOnly := func(id string) agent.DiskFile {
+				d := diskFile(id, h.raw(id, 1<<20), "raw", -1)
+				d.Bus, d.ReadOnly = bus, true
+				h.must(os.Chmod(d.Path, 0o400))
+				return d
+			}
+			m := machine()
+			m.Disks = []agent.DiskFile{readOnly("config")}
+			h.ensure(m)
+			h.devices("disk-config")
+			if bus != "cdrom" {
+				m.Disks = append(m.Disks, readOnly("another"))
+				h.ensure(m)
+				h.devices("disk-config", "disk-another")
+			}
+			h.wantState(hostapi.GuestRunning)
+		})
+	}
+}
+
 func TestRealStartThatFailsLeavesNothing(t *testing.T) {
 	h := newHost(t)
 	root := h.img()
