@@ -52,6 +52,7 @@ const (
 	CodeComputeNameInvalid               Code = "compute.name_invalid"
 	CodeComputeNetworkNotFound           Code = "compute.network_not_found"
 	CodeComputeNoValidHost               Code = "compute.no_valid_host"
+	CodeComputeQuotaBelowUse             Code = "compute.quota_below_use"
 	CodeComputeQuotaExceeded             Code = "compute.quota_exceeded"
 	CodeComputeRootDetach                Code = "compute.root_detach"
 	CodeComputeServerLocked              Code = "compute.server_locked"
@@ -277,6 +278,7 @@ var definitions = map[Code]Definition{
 	CodeComputeNameInvalid:               {Code: CodeComputeNameInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "The name is not a usable host name."},
 	CodeComputeNetworkNotFound:           {Code: CodeComputeNetworkNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no address on the network."},
 	CodeComputeNoValidHost:               {Code: CodeComputeNoValidHost, Kind: Unavailable, Type: "", Hint: "Choose a smaller flavor, or wait for room.", Meaning: "No host can take the server."},
+	CodeComputeQuotaBelowUse:             {Code: CodeComputeQuotaBelowUse, Kind: Invalid, Type: "", Hint: "Set a higher limit, or force it.", Meaning: "The new limit is below what the project uses."},
 	CodeComputeQuotaExceeded:             {Code: CodeComputeQuotaExceeded, Kind: OverQuota, Type: "", Hint: "Delete servers, or ask for a larger quota.", Meaning: "The project's quota does not allow it."},
 	CodeComputeRootDetach:                {Code: CodeComputeRootDetach, Kind: Forbidden, Type: "", Hint: "", Meaning: "A root device cannot be detached from a server."},
 	CodeComputeServerLocked:              {Code: CodeComputeServerLocked, Kind: Conflict, Type: "", Hint: "Unlock the server first.", Meaning: "The server is locked."},

@@ -1,0 +1,77 @@
+package compute
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"altostack/kernel/db"
+	"altostack/kernel/fault"
+)
+
+// QuotaStore is what quotas need of the database, beyond what booting does.
+type QuotaStore interface {
+	QuotaClass(ctx context.Context, r db.Reader, class string) (Quotas, error)
+	SetQuotas(ctx context.Context, tx *db.Tx, projectID string, limits Quotas) error
+	SetQuotaClass(ctx context.Context, tx *db.Tx, class string, limits Quotas) error
+	DropQuotas(ctx context.Context, tx *db.Tx, projectID string) error
+	CountGroups(ctx context.Context, r db.Reader, projectID string) (int64, error)
+}
+
+// Limits answers a project's limits and what it uses of them.
+func (s *Service) Limits(ctx context.Context, projectID string) (Quotas, Usage, error) {
+	limits, err := s.Store.Quotas(ctx, s.DB, projectID)
+	if err != nil {
+		return nil, Usage{}, err
+	}
+	used, err := s.Store.Usage(ctx, s.DB, projectID)
+	return limits, used, err
+}
+
+// GroupsUsed counts a project's server groups.
+func (s *Service) GroupsUsed(ctx context.Context, projectID string) (int64, error) {
+	return s.Store.CountGroups(ctx, s.DB, projectID)
+}
+
+// DefaultLimits answers the limits of projects for which nothing was set.
+func (s *Service) DefaultLimits(ctx context.Context) (Quotas, error) {
+	return s.Store.QuotaClass(ctx, s.DB, "default")
+}
+
+// SetLimits changes a project's limits. Unless forced, a limit below what is used
+// is fault compute.quota_below_use.
+func (s *Service) SetLimits(ctx context.Context, projectID string, limits Quotas, force bool) (Quotas, error) {
+	var out Quotas
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		used, err := s.Store.Usage(ctx, tx, projectID)
+		if err != nil {
+			return err
+		}
+		inUse := map[string]int64{"instances": used.Instances, "cores": used.Cores, "ram": used.RAM}
+		for _, name := range slices.Sorted(maps.Keys(limits)) {
+			if v := limits[name]; !force && v >= 0 && v < inUse[name] {
+				return fault.New(fault.CodeComputeQuotaBelowUse, "Quota limit %d for %s must be greater than or equal to already used and reserved %d.", v, name, inUse[name])
+			}
+		}
+		if err := s.Store.SetQuotas(ctx, tx, projectID, limits); err != nil {
+			return err
+		}
+		out, err = s.Store.Quotas(ctx, tx, projectID)
+		return err
+	})
+	return out, err
+}
+
+// SetDefaultLimits changes what projects have for which nothing was set.
+func (s *Service) SetDefaultLimits(ctx context.Context, limits Quotas) (Quotas, error) {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.SetQuotaClass(ctx, tx, "default", limits) })
+	if err != nil {
+		return nil, err
+	}
+	return s.DefaultLimits(ctx)
+}
+
+// ResetLimits gives a project the default limits again.
+func (s *Service) ResetLimits(ctx context.Context, projectID string) error {
+	return s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.DropQuotas(ctx, tx, projectID) })
+}
