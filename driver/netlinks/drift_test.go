@@ -107,7 +107,7 @@ func TestEveryPieceComesBack(t *testing.T) {
 			l.mends("server " + key)
 		}
 	}
-	if _, err := a.lease(); err != nil {
+	if _, err := a.lease(20); err != nil {
 		t.Errorf("after all that, DHCP: %v", err)
 	}
 }
@@ -203,7 +203,7 @@ func TestAdoption(t *testing.T) {
 			t.Errorf("%s, driver opened again: %v", what, err)
 		}
 	}
-	if _, err := a.lease(); err != nil {
+	if _, err := a.lease(20); err != nil {
 		t.Errorf("DHCP after adoption: %v", err)
 	}
 }

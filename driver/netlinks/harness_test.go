@@ -267,7 +267,7 @@ func (g *guest) gateway(a netip.Addr) {
 // denied is how long to listen for one that should not.
 const (
 	patience = 10 * time.Second
-	denied   = 700 * time.Millisecond
+	denied   = 300 * time.Millisecond
 )
 
 // pings numbers echo sessions: to conntrack, each is a connection of its own.
@@ -296,7 +296,7 @@ func ping(s *space, dst string, wait time.Duration) error {
 		if _, err := conn.WriteTo(msg, &net.IPAddr{IP: a.AsSlice()}); err != nil {
 			return err
 		}
-		if heard(conn, proto, a, time.Now().Add(300*time.Millisecond)) {
+		if heard(conn, proto, a, time.Now().Add(200*time.Millisecond)) {
 			return nil
 		}
 	}

@@ -104,7 +104,8 @@ func TestMasquerade(t *testing.T) {
 	}
 }
 
-func (g *guest) lease(mods ...dhcpv4.Modifier) (*dhcpv4.DHCPv4, error) {
+// lease asks for a lease, tries times with half a second each.
+func (g *guest) lease(tries int) (*dhcpv4.DHCPv4, error) {
 	var c *nclient4.Client
 	hw, err := net.ParseMAC(g.port.MAC)
 	if err != nil {
@@ -112,11 +113,11 @@ func (g *guest) lease(mods ...dhcpv4.Modifier) (*dhcpv4.DHCPv4, error) {
 	}
 	var got *nclient4.Lease
 	err = g.do(func() (err error) {
-		if c, err = nclient4.New("eth0", nclient4.WithHWAddr(hw), nclient4.WithTimeout(time.Second), nclient4.WithRetry(3)); err != nil {
+		if c, err = nclient4.New("eth0", nclient4.WithHWAddr(hw), nclient4.WithTimeout(time.Second/2), nclient4.WithRetry(tries)); err != nil {
 			return err
 		}
 		defer c.Close()
-		got, err = c.Request(g.Context(), mods...)
+		got, err = c.Request(g.Context())
 		return err
 	})
 	if err != nil {
@@ -131,7 +132,7 @@ func TestDHCPTellsAGuestAllOfItsNetwork(t *testing.T) {
 		{Name: "ntp-server", Value: "10.0.0.9,10.0.0.8", IPVersion: 4}, {Name: "150", Value: "10.0.0.7", IPVersion: 4}}
 	l := newLab(t, want)
 	a := l.boot(portA)
-	ack, err := a.lease()
+	ack, err := a.lease(20)
 	l.must(err)
 	for name, pair := range map[string][2]string{
 		"address":  {ack.YourIPAddr.String(), "10.0.0.5"},
@@ -158,7 +159,7 @@ func TestDHCPTellsAGuestAllOfItsNetwork(t *testing.T) {
 	l.want.Ports[0].Security = false
 	l.apply()
 	a.port.MAC = "fa:16:3e:99:99:99"
-	if _, err := a.lease(); err == nil {
+	if _, err := a.lease(1); err == nil {
 		t.Error("an unknown client got a lease")
 	}
 }
@@ -194,7 +195,7 @@ func TestMetadataAnswersThroughDHCPServerAndThroughRouter(t *testing.T) {
 			a := l.boot(portA)
 			via := gw4
 			if w.Routers == nil {
-				ack, err := a.lease()
+				ack, err := a.lease(20)
 				l.must(err)
 				routes := ack.ClasslessStaticRoute()
 				if len(routes) != 2 || routes[0].Dest.String() != "169.254.169.254/32" {
