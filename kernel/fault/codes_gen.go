@@ -206,12 +206,14 @@ const (
 	CodeSagaDeadline                     Code = "saga.deadline"
 	CodeVolumeAttachmentNotFound         Code = "volume.attachment_not_found"
 	CodeVolumeBackendFailed              Code = "volume.backend_failed"
+	CodeVolumeBackupNotFound             Code = "volume.backup_not_found"
 	CodeVolumeBadAuthKey                 Code = "volume.bad_auth_key"
 	CodeVolumeBadImage                   Code = "volume.bad_image"
 	CodeVolumeBadSnapshot                Code = "volume.bad_snapshot"
 	CodeVolumeBadType                    Code = "volume.bad_type"
 	CodeVolumeConflict                   Code = "volume.conflict"
 	CodeVolumeDefaultTypeNotFound        Code = "volume.default_type_not_found"
+	CodeVolumeGroupNotFound              Code = "volume.group_not_found"
 	CodeVolumeHostNotFound               Code = "volume.host_not_found"
 	CodeVolumeImageNotFound              Code = "volume.image_not_found"
 	CodeVolumeInUseByServer              Code = "volume.in_use_by_server"
@@ -432,12 +434,14 @@ var definitions = map[Code]Definition{
 	CodeSagaDeadline:                     {Code: CodeSagaDeadline, Kind: Unavailable, Type: "", Hint: "Look at the trace for the step that took too long, then try again.", Meaning: "The operation did not end within its deadline."},
 	CodeVolumeAttachmentNotFound:         {Code: CodeVolumeAttachmentNotFound, Kind: NotFound, Type: "", Hint: "List the attachments to see which there are.", Meaning: "No such attachment within the caller's reach."},
 	CodeVolumeBackendFailed:              {Code: CodeVolumeBackendFailed, Kind: Unavailable, Type: "", Hint: "Try again; the operator finds the cause in the log.", Meaning: "The storage backend refused or did not finish."},
+	CodeVolumeBackupNotFound:             {Code: CodeVolumeBackupNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such backup."},
 	CodeVolumeBadAuthKey:                 {Code: CodeVolumeBadAuthKey, Kind: Invalid, Type: "", Hint: "Use the key that was answered when the transfer was made.", Meaning: "A transfer's key does not match."},
 	CodeVolumeBadImage:                   {Code: CodeVolumeBadImage, Kind: Invalid, Type: "", Hint: "Choose an active image, and a size that holds it.", Meaning: "The image cannot become this volume."},
 	CodeVolumeBadSnapshot:                {Code: CodeVolumeBadSnapshot, Kind: Invalid, Type: "", Hint: "Wait until the snapshot is in a state that allows the call.", Meaning: "A snapshot's state does not allow the call."},
 	CodeVolumeBadType:                    {Code: CodeVolumeBadType, Kind: Invalid, Type: "", Hint: "List the volume types to see which can be used.", Meaning: "The volume type cannot be used here."},
 	CodeVolumeConflict:                   {Code: CodeVolumeConflict, Kind: Conflict, Type: "", Hint: "", Meaning: "Something of the same name exists, or is in use."},
 	CodeVolumeDefaultTypeNotFound:        {Code: CodeVolumeDefaultTypeNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The project has no default type of its own."},
+	CodeVolumeGroupNotFound:              {Code: CodeVolumeGroupNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such group of volumes."},
 	CodeVolumeHostNotFound:               {Code: CodeVolumeHostNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such host of the block storage service."},
 	CodeVolumeImageNotFound:              {Code: CodeVolumeImageNotFound, Kind: NotFound, Type: "", Hint: "List the images to see which there are.", Meaning: "No such image within the caller's reach."},
 	CodeVolumeInUseByServer:              {Code: CodeVolumeInUseByServer, Kind: Conflict, Type: "", Hint: "Detach the volume through the Compute API.", Meaning: "Only the compute service may end this attachment."},
