@@ -136,6 +136,9 @@ func TestRequests(t *testing.T) {
 			if w.Code == 401 && w.Header().Get("Www-Authenticate") != `Keystone uri="http://cloud/identity/v3"` {
 				t.Errorf("WWW-Authenticate: %v", w.Header())
 			}
+			if w.Code == 200 && !strings.Contains(name, "open route") && !strings.HasPrefix(w.Header().Get("Server-Timing"), "auth;dur=") {
+				t.Errorf("Server-Timing: %v", w.Header())
+			}
 			if w.Code == 405 && w.Header().Get("Allow") != "GET, POST" {
 				t.Errorf("Allow: %v", w.Header())
 			}
