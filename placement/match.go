@@ -295,11 +295,14 @@ func (m *matcher) accept(parts []part) {
 	if !m.subtrees(fit) {
 		return
 	}
-	key := fmt.Sprint(fit.Allocations, fit.Mappings) // fmt sorts maps
-	if !m.seen[key] {
+	if len(m.sharing) > 0 { // only then can two trees lead to the same
+		key := fmt.Sprint(fit.Allocations, fit.Mappings) // fmt sorts maps
+		if m.seen[key] {
+			return
+		}
 		m.seen[key] = true
-		m.fits = append(m.fits, fit)
 	}
+	m.fits = append(m.fits, fit)
 }
 
 // subtrees checks same_subtree: one of the groups' providers is above all others.
