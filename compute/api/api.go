@@ -39,7 +39,7 @@ func (a *API) Routes() []rest.Route {
 	var all []rest.Route
 	for _, noun := range [][]rest.Route{a.versionRoutes(), a.serverRoutes(), a.actionRoutes(), a.metadataRoutes(), a.tagRoutes(), a.addressRoutes(),
 		a.interfaceRoutes(), a.attachmentRoutes(), a.historyRoutes(), a.consoleRoutes(), a.traceRoutes(),
-		NewFlavors(a.svc).Routes(), NewKeypairs(a.svc).Routes()} {
+		NewFlavors(a.svc).Routes(), NewKeypairs(a.svc).Routes(), NewQuotas(a.svc).Routes()} {
 		all = append(all, noun...)
 	}
 	return all

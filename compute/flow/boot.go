@@ -65,6 +65,9 @@ func (f *Flows) ask(ctx context.Context, serverID string, excluded []string) (co
 		now := f.svc.Clock.Now()
 		saga.Note(ctx, compute.StepSpan(8, sent, 0, nil, nil), compute.StepSpan(9, sent, 0, nil, nil),
 			compute.StepSpan(10, sent, now.Sub(sent), err, map[string]any{"lacks": fault.From(err).Extra["lacks"]}))
+		if lacks, ok := fault.From(err).Extra["lacks"].(string); ok {
+			err = fault.Because(errors.New(lacks), fault.From(err).Code, "%s", fault.From(err).Message) // the saga keeps the cause for operators
+		}
 	}
 	return choice, err
 }
@@ -338,9 +341,6 @@ func Told(why *fault.Fault, now time.Time) *compute.Fault {
 		message += " " + why.Hint
 	}
 	details := string(why.Code)
-	if lacks, ok := why.Extra["lacks"].(string); ok {
-		details += ": " + lacks
-	}
 	if cause := errors.Unwrap(why); cause != nil {
 		details += ": " + cause.Error()
 	}

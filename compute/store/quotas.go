@@ -52,3 +52,48 @@ func scanUsage(s db.Scanner) (u compute.Usage, err error) {
 	err = s.Scan(&u.Instances, &u.Cores, &u.RAM)
 	return u, err
 }
+
+// QuotaClass answers the limits of a class, over the built-in ones.
+func (*Store) QuotaClass(ctx context.Context, r db.Reader, class string) (compute.Quotas, error) {
+	limits := compute.DefaultQuotas()
+	_, err := db.List(ctx, r, func(s db.Scanner) (struct{}, error) {
+		var resource string
+		var value int64
+		err := s.Scan(&resource, &value)
+		limits[resource] = value
+		return struct{}{}, err
+	}, "SELECT resource, value FROM compute_quota_classes WHERE class = $1", class)
+	return limits, err
+}
+
+// SetQuotas saves a project's limits; those not named stay.
+func (*Store) SetQuotas(ctx context.Context, tx *db.Tx, projectID string, limits compute.Quotas) error {
+	for resource, value := range limits {
+		if _, err := tx.Exec(ctx, "INSERT INTO compute_quotas (project_id, resource, value) VALUES ($1, $2, $3) ON CONFLICT (project_id, resource) DO UPDATE SET value = $3", projectID, resource, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetQuotaClass saves limits of a class; those not named stay.
+func (*Store) SetQuotaClass(ctx context.Context, tx *db.Tx, class string, limits compute.Quotas) error {
+	for resource, value := range limits {
+		if _, err := tx.Exec(ctx, "INSERT INTO compute_quota_classes (class, resource, value) VALUES ($1, $2, $3) ON CONFLICT (class, resource) DO UPDATE SET value = $3", class, resource, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DropQuotas forgets a project's own limits.
+func (*Store) DropQuotas(ctx context.Context, tx *db.Tx, projectID string) error {
+	_, err := tx.Exec(ctx, "DELETE FROM compute_quotas WHERE project_id = $1", projectID)
+	return err
+}
+
+// CountGroups counts a project's server groups.
+func (*Store) CountGroups(ctx context.Context, r db.Reader, projectID string) (int64, error) {
+	n, _, err := db.Get(ctx, r, db.Value[int64], "SELECT COUNT(*) FROM server_groups WHERE project_id = $1", projectID)
+	return n, err
+}
