@@ -87,6 +87,17 @@ func TestVolumesConnectionComesFromTheVolumeService(t *testing.T) {
 	if v := want.Disks[1].Volume; !ok || v == nil || v.Path != "/volumes/v1" || v.Format != "raw" || v.AttachmentID != "a1" {
 		t.Errorf("the guest got volume %+v", v)
 	}
+	flat := r.guest("h1", 3)
+	flat.Disks = []hostapi.Disk{{ID: "vol-v1", SizeMiB: 10, Volume: &hostapi.VolumeConnection{VolumeID: "v1", AttachmentID: "a2", Driver: "file", Path: "/told", Format: "raw"}}}
+	r.set(func() {
+		r.guests[flat.ID], r.info = flat, `{"driver_volume_type":"file","format":"raw","access_mode":"ro"}`
+	})
+	r.build(flat.ID, "s")
+	r.final(flat.ID, 1)
+	if want, _, ok := r.host.Guest(flat.ID); !ok || want.Disks[0].Volume.Path != "/told" || !want.Disks[0].Volume.ReadOnly {
+		t.Errorf("the guest got volume %+v", want.Disks)
+	}
+	r.must(r.a.Remove(t.Context(), flat.ID))
 	r.set(func() { r.info = "null" })
 	h := r.guest("h1", 2)
 	h.Disks = g.Disks

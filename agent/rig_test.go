@@ -53,7 +53,7 @@ func newCloud(t *testing.T) *cloud {
 	c := &cloud{t: t, guests: map[string]hostapi.Guest{}, hosts: map[string]string{}, byHost: map[string][]string{}, seen: map[string]hostapi.SeenGuest{},
 		up: map[string]bool{}, hostsSeen: map[string]hostapi.Host{}, passwords: map[string]string{}, images: map[string][]byte{},
 		deleted: map[string]bool{}, uploads: map[string][]byte{}, lost: map[string]bool{},
-		info: `{"driver":"file","path":"/volumes/v1","format":"raw"}`}
+		info: `{"driver_volume_type":"file","data":{"device_path":"/volumes/v1","format":"raw","access_mode":"rw"}}`}
 	c.changed = sync.NewCond(&c.mu)
 	return c
 }

@@ -66,12 +66,40 @@ func (a *Agent) attachment(ctx context.Context, v *hostapi.VolumeConnection) (*a
 	if ans.StatusCode != http.StatusOK || seen.Attachment.VolumeID != v.VolumeID {
 		return nil, fault.New(fault.CodeAgentVolumeUnavailable, "The volume service answered %d for the attachment of volume %s.", ans.StatusCode, v.VolumeID)
 	}
-	info := hostapi.VolumeConnection{}
-	if err := json.Unmarshal(seen.Attachment.Info, &info); err != nil || info.Driver == "" {
-		return nil, fault.Because(err, fault.CodeAgentVolumeUnavailable, "The volume service gave no connection for volume %s.", v.VolumeID)
+	info, ok := connectionOf(seen.Attachment.Info)
+	if !ok {
+		return nil, fault.New(fault.CodeAgentVolumeUnavailable, "The volume service gave no connection for volume %s.", v.VolumeID)
+	}
+	if info.Path == "" && info.Address == "" {
+		info.Path, info.Address, info.Export = v.Path, v.Address, v.Export // the service keeps places to itself; the conductor told
 	}
 	info.VolumeID, info.AttachmentID = v.VolumeID, v.AttachmentID
 	info.ReadOnly, info.MultiAttach = info.ReadOnly || v.ReadOnly, info.MultiAttach || v.MultiAttach
 	*v = info
 	return ans, nil
+}
+
+// connectionOf reads a connection_info, which has what a driver needs under
+// data or, as attachments show it, beside the driver's name.
+func connectionOf(raw json.RawMessage) (hostapi.VolumeConnection, bool) {
+	type data struct {
+		Path    string `json:"device_path"`
+		Format  string `json:"format"`
+		Address string `json:"address"`
+		Export  string `json:"export"`
+		Mode    string `json:"access_mode"`
+	}
+	var info struct {
+		Driver string `json:"driver_volume_type"`
+		Data   *data  `json:"data"`
+		data
+	}
+	if err := json.Unmarshal(raw, &info); err != nil || info.Driver == "" {
+		return hostapi.VolumeConnection{}, false
+	}
+	d := info.data
+	if info.Data != nil {
+		d = *info.Data
+	}
+	return hostapi.VolumeConnection{Driver: info.Driver, Path: d.Path, Format: d.Format, Address: d.Address, Export: d.Export, ReadOnly: d.Mode == "ro"}, true
 }
