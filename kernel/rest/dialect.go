@@ -184,7 +184,7 @@ func (placementDialect) Body(r *http.Request, f *fault.Fault, status int, reques
 		return "application/json", unauthorized(f)
 	}
 	entry := map[string]any{"status": status, "title": http.StatusText(status), "detail": text(f) + "\n\n   ", "request_id": requestID}
-	if f.Type != "" { // the codes.tsv column "type" holds placement's public code
+	if strings.HasPrefix(f.Type, "placement.") { // the codes.tsv column "type" holds placement's public code
 		entry["code"] = f.Type
 	} else {
 		entry["code"] = "placement.undefined_code"
