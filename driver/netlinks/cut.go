@@ -13,7 +13,7 @@ import (
 func (r *run) cut(old Plan) {
 	now := r.d.plan
 	j := newJudge(old.guards, now.guards, func(id string) bool { return now.Taps[id] != "" })
-	if s := r.d.spaces[fabricNS(r.d.cfg.Cloud)]; s != nil && len(j.stale) > 0 {
+	if s := r.d.spaces[fabricNS(r.d.cfg.Cloud)]; s != nil && j.any() {
 		r.fail(s.cutFlows(func(f *netlink.ConntrackFlow) bool { return j.cut(f.Zone, flowOf(f)) }))
 	}
 	was := byName(old.Namespaces, func(ns Namespace) string { return ns.Name })

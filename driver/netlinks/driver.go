@@ -57,9 +57,10 @@ var _ agent.Dataplane = (*Driver)(nil)
 
 var cloudID = regexp.MustCompile(`^[a-z0-9]{1,8}$`)
 
-// Open checks that this process can program the host. It changes nothing yet;
-// what an earlier process left is adopted by the first Apply.
-func Open(_ context.Context, cfg Config) (*Driver, error) {
+// Open checks that this process can program the host, and loads the one kernel
+// module that does not come by itself. What an earlier process left is adopted
+// by the first Apply.
+func Open(ctx context.Context, cfg Config) (*Driver, error) {
 	if !cloudID.MatchString(cfg.Cloud) {
 		return nil, fmt.Errorf("cloud id %q is not 1 to 8 lower-case letters and digits", cfg.Cloud)
 	}
@@ -72,6 +73,9 @@ func Open(_ context.Context, cfg Config) (*Driver, error) {
 	if err := unix.Access("/dev/net/tun", unix.R_OK|unix.W_OK); err != nil {
 		return nil, fault.Because(err, fault.CodeNetlinksUnusable, "/dev/net/tun is not usable.")
 	}
+	if err := loadBridgeNetfilter(ctx); err != nil {
+		return nil, err
+	}
 	if cfg.Lease == 0 {
 		cfg.Lease = 24 * time.Hour
 	}
@@ -79,6 +83,28 @@ func Open(_ context.Context, cfg Config) (*Driver, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Driver{cfg: cfg, log: cfg.Log.With("driver", "netlinks"), spaces: map[string]*space{}}, nil
+}
+
+// bridgeSysctls say whether frames on bridges pass the packet filter.
+var bridgeSysctls = []string{"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables", "net/bridge/bridge-nf-call-arptables"}
+
+// loadBridgeNetfilter loads br_netfilter where it is a module and nobody did. It
+// would at once filter the bridges of the root namespace too, which are not
+// ours: there it is switched off again.
+func loadBridgeNetfilter(ctx context.Context) error {
+	if _, err := readSysctl(bridgeSysctls[0]); err == nil {
+		return nil
+	}
+	if out, err := exec.CommandContext(ctx, "modprobe", "br_netfilter").CombinedOutput(); err != nil {
+		return fault.Because(fmt.Errorf("modprobe br_netfilter: %w: %s", err, out), fault.CodeNetlinksUnusable,
+			"The kernel has no bridge netfilter.")
+	}
+	for _, key := range bridgeSysctls {
+		if err := writeSysctl(key, "0"); err != nil {
+			return fault.Because(err, fault.CodeNetlinksUnusable, "The kernel's bridge netfilter cannot be set.")
+		}
+	}
+	return nil
 }
 
 var errClosed = errors.New("the network driver is closed")

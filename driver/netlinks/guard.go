@@ -61,21 +61,49 @@ func resolver(sets map[string][]netip.Prefix) func(id string) *netipx.IPSet {
 	}
 }
 
-// same reports whether both guards allow the same.
-func (g guard) same(o guard) bool {
-	if g.zone != o.zone || !slices.Equal(g.addrs, o.addrs) || !slices.Equal(g.rules, o.rules) {
+// within reports whether all that g allows, o allows too: then nothing has to
+// end when o takes g's place. covers compares sets of addresses.
+func (g guard) within(o guard, covers func(big, small *netipx.IPSet) bool) bool {
+	if g.zone != o.zone {
 		return false
 	}
+	for _, a := range g.addrs {
+		if !slices.Contains(o.addrs, a) {
+			return false
+		}
+	}
+	for _, r := range g.rules {
+		if !slices.Contains(o.rules, r) {
+			return false
+		}
+	}
 	for id, set := range g.sets {
-		if other := o.sets[id]; other == nil || (set != other && !set.Equal(other)) {
+		if !covers(o.sets[id], set) {
 			return false
 		}
 	}
 	return true
 }
 
-func (g guard) has(a netip.Addr) bool {
-	return slices.ContainsFunc(g.addrs, func(p netip.Prefix) bool { return p.Contains(a) })
+// comparer answers whether one set covers another, working it out once for
+// however many ports share both.
+func comparer() func(big, small *netipx.IPSet) bool {
+	type pair struct{ big, small *netipx.IPSet }
+	known := map[pair]bool{}
+	return func(big, small *netipx.IPSet) bool {
+		answer, ok := known[pair{big, small}]
+		if !ok {
+			var rest netipx.IPSetBuilder
+			rest.AddSet(small)
+			if big != nil {
+				rest.RemoveSet(big)
+			}
+			left, err := rest.IPSet()
+			answer = err == nil && len(left.Ranges()) == 0
+			known[pair{big, small}] = answer
+		}
+		return answer
+	}
 }
 
 // allows reports whether a rule of the direction allows the connection. What is
@@ -105,28 +133,31 @@ func (g guard) allows(direction string, f flow) bool {
 
 // judge decides which connections must end after guards changed.
 type judge struct {
-	stale []guard // as they were before
-	now   []guard
+	stale ends // of guards as they were
+	now   ends
 }
 
 // newJudge compares guards, by port id. A port that is wired without a guard has
 // its security switched off, so everything of it is allowed.
 func newJudge(old, now map[string]guard, wired func(portID string) bool) judge {
-	var j judge
+	j, covers := judge{stale: newEnds(), now: newEnds()}, comparer()
 	for id, was := range old {
 		is, ok := now[id]
-		if (ok && is.same(was)) || (!ok && wired(id)) {
+		if (ok && was.within(is, covers)) || (!ok && wired(id)) {
 			continue
 		}
-		j.stale = append(j.stale, was)
+		j.stale.add(was)
 	}
-	if len(j.stale) > 0 {
+	if j.any() {
 		for _, g := range now {
-			j.now = append(j.now, g)
+			j.now.add(g)
 		}
 	}
 	return j
 }
+
+// any reports whether there is anything to judge.
+func (j judge) any() bool { return len(j.stale.single)+len(j.stale.wide) > 0 }
 
 // cut reports whether the connection was allowed only by what is gone.
 func (j judge) cut(zone uint16, f flow) bool {
@@ -134,14 +165,47 @@ func (j judge) cut(zone uint16, f flow) bool {
 }
 
 func (j judge) ends(zone uint16, f flow, end netip.Addr, direction string) bool {
-	hit := func(g guard) bool { return g.zone == zone && g.has(end) }
-	if !slices.ContainsFunc(j.stale, hit) {
+	if len(j.stale.find(zone, end)) == 0 {
 		return false
 	}
-	for _, g := range j.now {
-		if hit(g) && g.allows(direction, f) {
-			return false
+	return !slices.ContainsFunc(j.now.find(zone, end), func(g guard) bool { return g.allows(direction, f) })
+}
+
+// ends finds the guards of an address. Nearly all of a guard's are single ones.
+type ends struct {
+	single map[endpoint][]guard
+	wide   []guard
+}
+
+type endpoint struct {
+	zone uint16
+	addr netip.Addr
+}
+
+func newEnds() ends { return ends{single: map[endpoint][]guard{}} }
+
+func (e *ends) add(g guard) {
+	wide := false
+	for _, p := range g.addrs {
+		if p.IsSingleIP() {
+			at := endpoint{g.zone, p.Addr()}
+			e.single[at] = append(e.single[at], g)
+			continue
+		}
+		wide = true
+	}
+	if wide {
+		e.wide = append(e.wide, g)
+	}
+}
+
+func (e *ends) find(zone uint16, a netip.Addr) []guard {
+	out := e.single[endpoint{zone, a}]
+	for _, g := range e.wide {
+		has := func(p netip.Prefix) bool { return !p.IsSingleIP() && p.Contains(a) }
+		if g.zone == zone && slices.ContainsFunc(g.addrs, has) {
+			out = append(slices.Clip(out), g)
 		}
 	}
-	return true
+	return out
 }

@@ -192,10 +192,21 @@ func TestJudge(t *testing.T) {
 		"egress closed": {func(w *hostapi.HostNetwork) {
 			w.Ports[1].Rules = []hostapi.Rule{allowAll("ingress", "IPv4")}
 		}, false, false, true},
+		"more allowed": {func(w *hostapi.HostNetwork) {
+			w.Ports[1].Rules = append(slices.Clone(w.Ports[1].Rules), allowAll("ingress", "IPv4"))
+			w.Sets[group] = append(w.Sets[group], prefix("10.0.0.7/32"))
+		}, false, false, false},
+		"a pair instead": {func(w *hostapi.HostNetwork) {
+			w.Ports[1].Fixed[0].Addr = addr("10.0.0.60")
+			w.Ports[1].Pairs = []hostapi.Pair{{Prefix: prefix("10.0.0.0/28")}}
+		}, false, false, false},
 		"other zone": {func(w *hostapi.HostNetwork) { w.Networks[0].VNI = 8 }, true, true, true},
 	} {
 		now := plan(tt.edit)
 		j := newJudge(old.guards, now.guards, func(id string) bool { return now.Taps[id] != "" })
+		if name == "more allowed" && j.any() {
+			t.Error("more allowed: there is something to judge")
+		}
 		got := fmt.Sprint(j.cut(7, ssh), j.cut(7, web), j.cut(7, out), j.cut(9, ssh))
 		if want := fmt.Sprint(tt.ssh, tt.web, tt.out, false); got != want {
 			t.Errorf("%s: cut %s, want %s", name, got, want)
