@@ -1,6 +1,9 @@
 package identity
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Extra are attributes that clients may add to most objects; they are kept and
 // given back.
@@ -128,4 +131,10 @@ type Revocation struct {
 	Revision  int64
 	RevokedAt time.Time
 	ExpiresAt time.Time
+}
+
+// Parts splits the key into what kind of thing was revoked and its id.
+func (v Revocation) Parts() (kind, id string) {
+	kind, id, _ = strings.Cut(v.Key, ":")
+	return kind, id
 }

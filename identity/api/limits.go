@@ -1,0 +1,76 @@
+package api
+
+import (
+	"net/http"
+
+	"altostack/identity"
+	"altostack/kernel/auth"
+	"altostack/kernel/rest"
+)
+
+func registeredView(r *http.Request, v identity.RegisteredLimit) object {
+	return view(r, nil, "registered_limits/"+v.ID, object{
+		"id": v.ID, "service_id": v.ServiceID, "region_id": orNull(v.RegionID), "resource_name": v.ResourceName, "default_limit": v.DefaultLimit, "description": orNull(v.Description),
+	})
+}
+
+func limitView(r *http.Request, v identity.Limit) object {
+	return view(r, nil, "limits/"+v.ID, object{
+		"id": v.ID, "project_id": orNull(v.ProjectID), "domain_id": orNull(v.DomainID), "service_id": v.ServiceID, "region_id": orNull(v.RegionID),
+		"resource_name": v.ResourceName, "resource_limit": v.ResourceLimit, "description": orNull(v.Description),
+	})
+}
+
+var limitFilters = map[string]filter{
+	"service_id": {column: "service_id"}, "region_id": {column: "region_id"}, "resource_name": {column: "resource_name"},
+}
+
+func (a *API) limitRoutes() []rest.Route {
+	registered := crud[identity.RegisteredLimit]{
+		path: "/v3/registered_limits", member: "registered_limit", plural: "registered_limits", view: registeredView, filters: limitFilters,
+		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.RegisteredLimit, bool, error) {
+			return a.svc.RegisteredLimits(r.Context(), s, l)
+		},
+		get: func(r *http.Request, s auth.Scope, id string) (identity.RegisteredLimit, error) {
+			return a.svc.RegisteredLimit(r.Context(), s, id)
+		},
+		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.RegisteredLimit, error) {
+			return a.svc.UpdateRegisteredLimit(r.Context(), s, id, v)
+		},
+		remove: func(r *http.Request, s auth.Scope, id string) error {
+			return a.svc.DeleteRegisteredLimit(r.Context(), s, id)
+		},
+	}.routes()
+	own := map[string]filter{"project_id": {column: "project_id"}, "domain_id": {column: "domain_id"}}
+	for name, f := range limitFilters {
+		own[name] = f
+	}
+	limits := crud[identity.Limit]{
+		path: "/v3/limits", member: "limit", plural: "limits", view: limitView, filters: own,
+		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Limit, bool, error) {
+			return a.svc.Limits(r.Context(), s, l)
+		},
+		get: func(r *http.Request, s auth.Scope, id string) (identity.Limit, error) {
+			return a.svc.Limit(r.Context(), s, id)
+		},
+		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Limit, error) {
+			return a.svc.UpdateLimit(r.Context(), s, id, v)
+		},
+		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteLimit(r.Context(), s, id) },
+	}.routes()
+	routes := []rest.Route{
+		rest.On("GET /v3/limits/model", "identity:get_limit_model", limitModel),
+		rest.On("POST /v3/registered_limits", "identity:create_registered_limits", severalHandler("registered_limits", a.svc.CreateRegisteredLimits, registeredView)),
+		rest.On("POST /v3/limits", "identity:create_limits", severalHandler("limits", a.svc.CreateLimits, limitView)),
+	}
+	for _, r := range append(registered, limits...) {
+		if r.Method != http.MethodPost { // these make several at once
+			routes = append(routes, r)
+		}
+	}
+	return routes
+}
+
+func limitModel(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+	return one(w, http.StatusOK, "model", object{"name": "flat", "description": "Limit enforcement and validation does not take project hierarchy into consideration."})
+}

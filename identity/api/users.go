@@ -1,0 +1,134 @@
+package api
+
+import (
+	"net/http"
+
+	"altostack/identity"
+	"altostack/kernel/auth"
+	"altostack/kernel/rest"
+)
+
+var userFilters = map[string]filter{"name": {column: "name"}, "domain_id": {column: "domain_id"}, "enabled": {column: "enabled", flag: true}}
+var projectFilters = map[string]filter{
+	"name": {column: "name"}, "domain_id": {column: "domain_id"}, "parent_id": {column: "parent_id"}, "enabled": {column: "enabled", flag: true}, "is_domain": {column: "is_domain", flag: true},
+}
+var groupFilters = map[string]filter{"name": {column: "name"}, "domain_id": {column: "domain_id"}}
+
+func userView(r *http.Request, u identity.User) object {
+	v := object{"id": u.ID, "name": u.Name, "domain_id": u.DomainID, "enabled": u.Enabled, "options": options(u.Options), "password_expires_at": stamp(u.PasswordExpiresAt)}
+	if u.DefaultProjectID != "" {
+		v["default_project_id"] = u.DefaultProjectID
+	}
+	return view(r, u.Extra, "users/"+u.ID, v)
+}
+
+func groupView(r *http.Request, g identity.Group) object {
+	return view(r, g.Extra, "groups/"+g.ID, object{"id": g.ID, "name": g.Name, "domain_id": g.DomainID, "description": g.Description})
+}
+
+func (a *API) userRoutes() []rest.Route {
+	routes := crud[identity.User]{
+		path: "/v3/users", member: "user", plural: "users", filters: userFilters, view: userView,
+		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.User, bool, error) {
+			return a.svc.Users(r.Context(), s, l)
+		},
+		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.User, error) {
+			return a.svc.CreateUser(r.Context(), s, v)
+		},
+		get: func(r *http.Request, s auth.Scope, id string) (identity.User, error) {
+			return a.svc.User(r.Context(), s, id)
+		},
+		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.User, error) {
+			return a.svc.UpdateUser(r.Context(), s, id, v)
+		},
+		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteUser(r.Context(), s, id) },
+	}.routes()
+	return append(routes,
+		rest.On("POST /v3/users/{user_id}/password", "", a.changePassword).Open(),
+		rest.On("GET /v3/users/{user_id}/groups", "identity:list_groups_for_user", a.groupsOfUser),
+		rest.On("GET /v3/users/{user_id}/projects", "identity:list_user_projects", a.projectsOfUser),
+	)
+}
+
+func (a *API) changePassword(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+	var body struct {
+		Original string `json:"original_password"`
+		Password string `json:"password"`
+	}
+	if err := rest.Decode(r, "user", &body); err != nil {
+		return err
+	}
+	return noContent(w, a.svc.ChangePassword(r.Context(), r.PathValue("user_id"), body.Original, body.Password))
+}
+
+func (a *API) groupsOfUser(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	l, err := list(r.URL.Query(), groupFilters)
+	if err != nil {
+		return err
+	}
+	rows, more, err := a.svc.GroupsOfUser(r.Context(), scope, r.PathValue("user_id"), l)
+	if err != nil {
+		return err
+	}
+	return many(w, r, "groups", rows, more, groupView)
+}
+
+func (a *API) projectsOfUser(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	l, err := list(r.URL.Query(), projectFilters)
+	if err != nil {
+		return err
+	}
+	rows, more, err := a.svc.ProjectsOfUser(r.Context(), scope, r.PathValue("user_id"), l)
+	if err != nil {
+		return err
+	}
+	return many(w, r, "projects", rows, more, projectView)
+}
+
+func (a *API) groupRoutes() []rest.Route {
+	routes := crud[identity.Group]{
+		path: "/v3/groups", member: "group", plural: "groups", filters: groupFilters, view: groupView,
+		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Group, bool, error) {
+			return a.svc.Groups(r.Context(), s, l)
+		},
+		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.Group, error) {
+			return a.svc.CreateGroup(r.Context(), s, v)
+		},
+		get: func(r *http.Request, s auth.Scope, id string) (identity.Group, error) {
+			return a.svc.Group(r.Context(), s, id)
+		},
+		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Group, error) {
+			return a.svc.UpdateGroup(r.Context(), s, id, v)
+		},
+		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteGroup(r.Context(), s, id) },
+	}.routes()
+	const member = "/v3/groups/{group_id}/users/{user_id}"
+	ends := func(r *http.Request) (group, user string) { return r.PathValue("group_id"), r.PathValue("user_id") }
+	return append(routes,
+		rest.On("GET /v3/groups/{group_id}/users", "identity:list_users_in_group", a.usersInGroup),
+		rest.On("PUT "+member, "identity:add_user_to_group", func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+			group, user := ends(r)
+			return noContent(w, a.svc.AddUser(r.Context(), scope, group, user))
+		}),
+		rest.On("GET "+member, "identity:check_user_in_group", func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+			group, user := ends(r)
+			return noContent(w, a.svc.IsMember(r.Context(), scope, group, user))
+		}),
+		rest.On("DELETE "+member, "identity:remove_user_from_group", func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+			group, user := ends(r)
+			return noContent(w, a.svc.RemoveUser(r.Context(), scope, group, user))
+		}),
+	)
+}
+
+func (a *API) usersInGroup(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	l, err := list(r.URL.Query(), userFilters)
+	if err != nil {
+		return err
+	}
+	rows, more, err := a.svc.UsersInGroup(r.Context(), scope, r.PathValue("group_id"), l)
+	if err != nil {
+		return err
+	}
+	return many(w, r, "users", rows, more, userView)
+}

@@ -1,0 +1,191 @@
+package identity
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"altostack/kernel/auth"
+	"altostack/kernel/db"
+	"altostack/kernel/fault"
+)
+
+func (s *Service) credentials() kind[Credential] {
+	return kind[Credential]{"credential", s.tables.Credentials, func(c Credential) auth.Target {
+		return auth.Target{"target.credential.user_id": c.UserID, "target.credential.id": c.ID, "user_id": c.UserID}
+	}}
+}
+
+// open decrypts a credential that was read.
+func (s *Service) openCredential(c Credential) (Credential, error) {
+	plain := s.cfg.CredentialKeys.open(c.Blob)
+	if plain == nil {
+		return c, fault.New(fault.CodeRestInternal, "The credential %s cannot be decrypted with the keys that are there.", c.ID)
+	}
+	c.Blob = string(plain)
+	return c, nil
+}
+
+// Credential answers one credential.
+func (s *Service) Credential(ctx context.Context, scope auth.Scope, id string) (Credential, error) {
+	c, err := s.credentials().get(ctx, s.db, scope, id)
+	if err != nil {
+		return c, err
+	}
+	return s.openCredential(c)
+}
+
+// Credentials lists those that the rule lets the caller see.
+func (s *Service) Credentials(ctx context.Context, scope auth.Scope, l List) ([]Credential, bool, error) {
+	if !scope.May(scope.Rule, auth.Target{"target.credential.user_id": "\x00"}) { // not anybody's: one's own
+		if err := scope.Check(scope.Rule, auth.Target{"target.credential.user_id": scope.UserID}); err != nil {
+			return nil, false, err
+		}
+		l.Match = append(l.Match, Is("user_id", scope.UserID))
+	}
+	rows, more, err := s.tables.Credentials.Page(ctx, s.db, l.Page, l.Match...)
+	if err != nil {
+		return nil, false, err
+	}
+	for i := range rows {
+		if rows[i], err = s.openCredential(rows[i]); err != nil {
+			return nil, false, err
+		}
+	}
+	return rows, more, nil
+}
+
+func (c *Credential) apply(a Attrs) {
+	a.text("user_id", &c.UserID)
+	a.text("project_id", &c.ProjectID)
+	a.text("type", &c.Type)
+	a.text("blob", &c.Blob)
+	a.rest(&c.Extra)
+}
+
+// CreateCredential keeps a secret for a user. An EC2 pair's id follows from its
+// access key, so that there is one at most.
+func (s *Service) CreateCredential(ctx context.Context, scope auth.Scope, a Attrs) (Credential, error) {
+	if err := manages(scope); err != nil {
+		return Credential{}, err
+	}
+	c := Credential{ID: s.ids.Hex(), UserID: scope.UserID}
+	c.apply(a)
+	if err := scope.Check(scope.Rule, s.credentials().target(c)); err != nil {
+		return c, err
+	}
+	if c.Type == "ec2" {
+		var pair struct {
+			Access string `json:"access"`
+		}
+		if err := json.Unmarshal([]byte(c.Blob), &pair); err != nil || pair.Access == "" {
+			return c, invalid("blob", "Invalid blob in credential")
+		}
+		if c.ProjectID == "" {
+			return c, invalid("project_id", "Expecting to find project_id in credential. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+		}
+		sum := sha256.Sum256([]byte(pair.Access))
+		c.ID = hex.EncodeToString(sum[:])
+	}
+	return c, s.keepCredential(ctx, c, s.tables.Credentials.Insert)
+}
+
+func (s *Service) keepCredential(ctx context.Context, c Credential, keep func(context.Context, *db.Tx, Credential) error) error {
+	sealed, err := s.cfg.CredentialKeys.seal([]byte(c.Blob))
+	if err != nil {
+		return err
+	}
+	c.Blob = sealed
+	return s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
+		err := keep(ctx, tx, c)
+		if db.IsUnique(err) {
+			err = fault.New(fault.CodeIdentityDuplicate, "Conflict occurred attempting to store credential - Duplicate entry found with ID %s.", c.ID)
+		}
+		return err
+	})
+}
+
+// UpdateCredential changes a credential; the rule must hold for it before and
+// afterwards.
+func (s *Service) UpdateCredential(ctx context.Context, scope auth.Scope, id string, a Attrs) (Credential, error) {
+	c, err := s.Credential(ctx, scope, id)
+	if err != nil {
+		return c, err
+	}
+	if err := manages(scope); err != nil {
+		return c, err
+	}
+	c.apply(a)
+	if err := scope.Check(scope.Rule, s.credentials().target(c)); err != nil {
+		return c, err
+	}
+	return c, s.keepCredential(ctx, c, s.tables.Credentials.Save)
+}
+
+// DeleteCredential removes a credential.
+func (s *Service) DeleteCredential(ctx context.Context, scope auth.Scope, id string) error {
+	return s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
+		if _, err := s.credentials().get(ctx, tx, scope, id); err != nil {
+			return err
+		}
+		_, err := s.tables.Credentials.Remove(ctx, tx, Is("id", id))
+		return err
+	})
+}
+
+func (s *Service) policies() kind[PolicyBlob] {
+	return kind[PolicyBlob]{"policy", s.tables.Policies, nil}
+}
+
+func (p *PolicyBlob) apply(a Attrs) {
+	a.text("type", &p.Type)
+	if v, has := a["blob"]; has { // text, or any JSON
+		p.Blob = db.JSON(v)
+		delete(a, "blob")
+	}
+	a.rest(&p.Extra)
+}
+
+// Policy answers one policy document.
+func (s *Service) Policy(ctx context.Context, scope auth.Scope, id string) (PolicyBlob, error) {
+	return s.policies().get(ctx, s.db, scope, id)
+}
+
+// Policies lists policy documents.
+func (s *Service) Policies(ctx context.Context, scope auth.Scope, l List) ([]PolicyBlob, bool, error) {
+	return s.policies().page(ctx, s.db, scope, l, nil)
+}
+
+// CreatePolicy keeps a policy document.
+func (s *Service) CreatePolicy(ctx context.Context, scope auth.Scope, a Attrs) (PolicyBlob, error) {
+	p := PolicyBlob{ID: s.ids.Hex()}
+	if err := scope.Check(scope.Rule, nil); err != nil {
+		return p, err
+	}
+	p.apply(a)
+	return p, s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error { return s.tables.Policies.Insert(ctx, tx, p) })
+}
+
+// UpdatePolicy changes a policy document.
+func (s *Service) UpdatePolicy(ctx context.Context, scope auth.Scope, id string, a Attrs) (p PolicyBlob, err error) {
+	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
+		if p, err = s.policies().get(ctx, tx, scope, id); err != nil {
+			return err
+		}
+		p.apply(cloned(a))
+		return s.tables.Policies.Save(ctx, tx, p)
+	})
+	return p, err
+}
+
+// DeletePolicy removes a policy document.
+func (s *Service) DeletePolicy(ctx context.Context, scope auth.Scope, id string) error {
+	return s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
+		if _, err := s.policies().get(ctx, tx, scope, id); err != nil {
+			return err
+		}
+		_, err := s.tables.Policies.Remove(ctx, tx, Is("id", id))
+		return err
+	})
+}
