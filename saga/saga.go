@@ -16,6 +16,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
@@ -108,6 +109,9 @@ func (f *Failure) asFault() *fault.Fault {
 		return fault.New(fault.CodeRestInternal, "The operation failed.")
 	}
 	out := fault.New(f.Code, "%s", f.Message)
+	if f.Cause != "" {
+		out = fault.Because(errors.New(f.Cause), f.Code, "%s", f.Message)
+	}
 	if f.Hint != "" {
 		out.Hint = f.Hint
 	}
