@@ -141,15 +141,13 @@ func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
 	if err != nil {
 		return err
 	}
-	if t.AppCred != nil {
-		ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(t.AppCred.RoleIDs, id) })
-	}
 	table, err := s.roleTable(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range table.closure(ids) {
-		if r := table.roles[id]; r.DomainID == "" { // a domain's role only bundles others
+		granted := t.AppCred == nil || slices.Contains(t.AppCred.RoleIDs, id)
+		if r := table.roles[id]; granted && r.DomainID == "" { // a domain's role only bundles others
 			t.Roles = append(t.Roles, r)
 		}
 	}
