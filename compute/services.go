@@ -9,9 +9,9 @@ import (
 
 // HostLoad is what a host's servers take of it.
 type HostLoad struct {
-	Servers           int64
+	Servers, Building int64 // guests, and those of them that are being built
 	VCPUs, MemoryMiB  int64
-	DiskGiB, Building int64
+	DiskGiB           int64
 }
 
 // Named is a server as a hypervisor lists it.
@@ -56,7 +56,7 @@ func (s *Service) SetHost(ctx context.Context, name string, change func(*Host) e
 			return err
 		}
 		if !found {
-			return fault.New(fault.CodeComputeHostNotFound, "Compute host %s could not be found.", name)
+			return fault.New(fault.CodeComputeHostUnknown, "Compute host %s could not be found.", name)
 		}
 		if err := change(&h); err != nil {
 			return err

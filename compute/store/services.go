@@ -10,21 +10,28 @@ import (
 // HostLoads sums the servers of every host.
 func (*Store) HostLoads(ctx context.Context, r db.Reader) (map[string]compute.HostLoad, error) {
 	type row struct {
-		host string
-		load compute.HostLoad
+		host   string
+		flavor compute.Flavor
+		count  int64
+		state  string
 	}
-	const q = `
-		SELECT s.host, COUNT(*), SUM(CAST(a.vcpus AS BIGINT)), SUM(CAST(a.memory_mib AS BIGINT)), SUM(CAST(a.disk_gib AS BIGINT)),
-		       SUM(CASE WHEN s.vm_state = 'building' THEN 1 ELSE 0 END)
-		  FROM servers s JOIN server_sizes a ON a.server_id = s.id
-		 WHERE s.deleted = FALSE AND s.host <> '' GROUP BY s.host`
+	// Grouped by the flavor's text, as few servers differ in it.
+	const q = `SELECT host, flavor, vm_state, COUNT(*) FROM servers WHERE deleted = FALSE AND host <> '' GROUP BY host, flavor, vm_state`
 	rows, err := db.List(ctx, r, func(s db.Scanner) (v row, err error) {
-		err = s.Scan(&v.host, &v.load.Servers, &v.load.VCPUs, &v.load.MemoryMiB, &v.load.DiskGiB, &v.load.Building)
+		err = s.Scan(&v.host, db.FromJSON{Into: &v.flavor}, &v.state, &v.count)
 		return v, err
 	}, q)
-	out := make(map[string]compute.HostLoad, len(rows))
+	out := map[string]compute.HostLoad{}
 	for _, v := range rows {
-		out[v.host] = v.load
+		l := out[v.host]
+		l.Servers += v.count
+		l.VCPUs += v.count * int64(v.flavor.VCPUs)
+		l.MemoryMiB += v.count * int64(v.flavor.MemoryMiB)
+		l.DiskGiB += v.count * int64(v.flavor.DiskGiB+v.flavor.EphemeralGiB)
+		if v.state == "building" {
+			l.Building += v.count
+		}
+		out[v.host] = l
 	}
 	return out, err
 }

@@ -42,6 +42,7 @@ const (
 	CodeComputeFlavorMemoryTooSmall      Code = "compute.flavor_memory_too_small"
 	CodeComputeFlavorNotFound            Code = "compute.flavor_not_found"
 	CodeComputeFlavorZeroDisk            Code = "compute.flavor_zero_disk"
+	CodeComputeHostInUse                 Code = "compute.host_in_use"
 	CodeComputeHostUnavailable           Code = "compute.host_unavailable"
 	CodeComputeHostUnknown               Code = "compute.host_unknown"
 	CodeComputeInterfaceNotFound         Code = "compute.interface_not_found"
@@ -270,6 +271,7 @@ var definitions = map[Code]Definition{
 	CodeComputeFlavorMemoryTooSmall:      {Code: CodeComputeFlavorMemoryTooSmall, Kind: Invalid, Type: "", Hint: "Choose a flavor with more memory.", Meaning: "The flavor's memory is less than the image needs."},
 	CodeComputeFlavorNotFound:            {Code: CodeComputeFlavorNotFound, Kind: NotFound, Type: "", Hint: "List the flavors.", Meaning: "The flavor does not exist, or is not open to the project."},
 	CodeComputeFlavorZeroDisk:            {Code: CodeComputeFlavorZeroDisk, Kind: Forbidden, Type: "", Hint: "Boot from a volume.", Meaning: "Only volume-backed servers may use a flavor without a disk."},
+	CodeComputeHostInUse:                 {Code: CodeComputeHostInUse, Kind: Conflict, Type: "", Hint: "Delete or move its servers first.", Meaning: "The host still has servers."},
 	CodeComputeHostUnavailable:           {Code: CodeComputeHostUnavailable, Kind: Unavailable, Type: "", Hint: "Wait until the host is back.", Meaning: "The server's host does not answer."},
 	CodeComputeHostUnknown:               {Code: CodeComputeHostUnknown, Kind: NotFound, Type: "", Hint: "Let the host register first.", Meaning: "No host of that name has registered."},
 	CodeComputeInterfaceNotFound:         {Code: CodeComputeInterfaceNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such port."},
