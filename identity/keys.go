@@ -24,9 +24,9 @@ type KeyRing struct {
 	keys []*fernet.Key // the signing key first
 }
 
-// OpenKeys reads the folder and sets one up, readable by its owner only, where
+// OpenKeyRing reads the folder and sets one up, readable by its owner only, where
 // there is none.
-func OpenKeys(dir string) (*KeyRing, error) {
+func OpenKeyRing(dir string) (*KeyRing, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("key folder: %w", err)
 	}

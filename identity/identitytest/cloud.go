@@ -54,10 +54,10 @@ func On(t testing.TB, d *db.DB) *Cloud {
 	t.Helper()
 	c := &Cloud{DB: d, Clock: clock.NewVirtual(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC))}
 	var err error
-	if c.Keys, err = identity.OpenKeys(t.TempDir()); err != nil {
+	if c.Keys, err = identity.OpenKeyRing(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	credentials, err := identity.OpenKeys(t.TempDir())
+	credentials, err := identity.OpenKeyRing(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
