@@ -84,7 +84,7 @@ func (a *Agent) get(ctx context.Context, service, url string, header map[string]
 			return nil, ctx.Err()
 		}
 		if n+1 >= attempts {
-			return nil, fault.Because(err, fault.CodeAgentServiceUnavailable, "The %s service did not answer host %s.", service, a.cfg.Host)
+			return nil, fault.Because(err, fault.CodeAgentServiceUnavailable, "The %s service did not answer the host.", service)
 		}
 		if err := a.wait(ctx, backoff(n)); err != nil {
 			return nil, err
@@ -111,7 +111,7 @@ func (a *Agent) getJSON(ctx context.Context, service, url string, header map[str
 	ans, err := a.get(ctx, service, url, header)
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = fault.Because(err, fault.CodeAgentServiceUnavailable, "The %s service did not answer host %s in time.", service, a.cfg.Host)
+			err = fault.Because(err, fault.CodeAgentServiceUnavailable, "The %s service did not answer the host in time.", service)
 		}
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (a *Agent) getJSON(ctx context.Context, service, url string, header map[str
 		return ans, nil
 	}
 	if err := json.NewDecoder(io.LimitReader(ans.Body, 16<<20)).Decode(into); err != nil {
-		return nil, fault.Because(err, fault.CodeAgentServiceUnavailable, "The %s service gave host %s an answer that it cannot read.", service, a.cfg.Host)
+		return nil, fault.Because(err, fault.CodeAgentServiceUnavailable, "The %s service gave the host an answer that it cannot read.", service)
 	}
 	return ans, nil
 }

@@ -30,7 +30,7 @@ func (a *Agent) Build(ctx context.Context, order hostapi.BuildOrder) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
-		return closing(a.cfg.Host)
+		return closing()
 	}
 	if old := a.builds[order.GuestID]; old != nil {
 		if old.order.SagaID == order.SagaID {
@@ -102,7 +102,7 @@ func (a *Agent) result(t *trace, b *build, err error) hostapi.BuildResult {
 		return r
 	}
 	if errors.Is(err, errRemoved) {
-		err = fault.Because(err, fault.CodeAgentBuildCanceled, "The server was removed while host %s was building it.", a.cfg.Host)
+		err = fault.Because(err, fault.CodeAgentBuildCanceled, "The server was removed while the host was building it.")
 	}
 	f := fault.From(err)
 	r.Code, r.Message, r.Hint, r.Retry = string(f.Code), f.Message, f.Hint, elsewhere(err)
@@ -183,7 +183,7 @@ func (a *Agent) alreadyBuilt(ctx context.Context, t *trace, b *build) (bool, err
 	}
 	guests, err := a.cfg.Hypervisor.Guests(ctx)
 	if err != nil {
-		return false, asFault(err, fault.CodeAgentHypervisorFailed, "Host %s could not list its guests.", a.cfg.Host)
+		return false, asFault(err, fault.CodeAgentHypervisorFailed, "The host could not list its guests.")
 	}
 	for _, g := range guests {
 		if g.ID == b.order.GuestID && g.State != hostapi.GuestCrashed {
@@ -208,7 +208,7 @@ func (a *Agent) describe(ctx context.Context, t *trace, id string) (hostapi.Gues
 			break
 		}
 		if fault.KindOf(err) != fault.Unavailable && fault.KindOf(err) != fault.Internal || n+1 >= attempts || ctx.Err() != nil {
-			err = asFault(err, fault.CodeAgentServiceUnavailable, "The conductor did not answer host %s.", a.cfg.Host)
+			err = asFault(err, fault.CodeAgentServiceUnavailable, "The conductor did not answer the host.")
 			end(err, nil)
 			return hostapi.Guest{}, err
 		}

@@ -44,7 +44,7 @@ func uses(g hostapi.Guest, volumeID string) bool {
 // pause stops a guest and keeps its turn until the function it answers is called.
 func (a *Agent) pause(ctx context.Context, guest hostapi.Guest) (goOn func(), err error) {
 	if !a.begin() {
-		return nil, closing(a.cfg.Host)
+		return nil, closing()
 	}
 	turn, leave, err := a.turns.enter(ctx, guest.ID, false)
 	if err != nil {

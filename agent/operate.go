@@ -18,7 +18,7 @@ const defaultGrace = time.Minute
 // at afterwards. It ends early when the agent does.
 func (a *Agent) inTurn(ctx context.Context, id string, firm bool, f func(context.Context) error) error {
 	if !a.begin() {
-		return closing(a.cfg.Host)
+		return closing()
 	}
 	defer a.work.Done()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -36,15 +36,15 @@ func (a *Agent) inTurn(ctx context.Context, id string, firm bool, f func(context
 	}
 	switch {
 	case errors.Is(err, errRemoved):
-		return fault.Because(err, fault.CodeAgentBuildCanceled, "Guest %s is being removed from host %s.", id, a.cfg.Host)
+		return fault.Because(err, fault.CodeAgentBuildCanceled, "Guest %s is being removed from the host.", id)
 	case errors.Is(err, errClosing):
-		return closing(a.cfg.Host)
+		return closing()
 	}
 	return err
 }
 
-func closing(host string) error {
-	return fault.Because(errClosing, fault.CodeAgentServiceUnavailable, "Host %s is going down.", host)
+func closing() error {
+	return fault.Because(errClosing, fault.CodeAgentServiceUnavailable, "The host is going down.")
 }
 
 // Converge makes the guest match its description; see [hostapi.Agent].
@@ -124,7 +124,7 @@ func (a *Agent) ensure(ctx context.Context, guest hostapi.Guest, grace time.Dura
 		return err
 	}
 	err = a.cfg.Hypervisor.Ensure(ctx, m, grace)
-	return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of host %s did not bring guest %s to its wanted state.", a.cfg.Host, guest.ID)
+	return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of the host did not bring guest %s to its wanted state.", guest.ID)
 }
 
 // machine prepares the guest's disks and says what the hypervisor needs to know.
@@ -154,7 +154,7 @@ func (a *Agent) Reboot(ctx context.Context, guest hostapi.Guest, hard bool, grac
 			return err
 		}
 		if err := a.cfg.Hypervisor.Remove(ctx, guest.ID); err != nil {
-			return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of host %s could not end guest %s.", a.cfg.Host, guest.ID)
+			return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of the host could not end guest %s.", guest.ID)
 		}
 		return a.converge(ctx, guest, grace)
 	})
@@ -174,7 +174,7 @@ func (a *Agent) softReboot(ctx context.Context, guest hostapi.Guest, grace time.
 		err = a.cfg.Hypervisor.Reset(ctx, guest.ID)
 	}
 	if err != nil {
-		return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of host %s could not reboot guest %s.", a.cfg.Host, guest.ID)
+		return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of the host could not reboot guest %s.", guest.ID)
 	}
 	return a.converge(ctx, guest, grace)
 }
@@ -197,7 +197,7 @@ func (a *Agent) erase(ctx context.Context, id string) error {
 	r, _ := a.records.get(id)
 	r.Guest.ID = id
 	if err := a.cfg.Hypervisor.Remove(ctx, id); err != nil {
-		return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of host %s could not end guest %s.", a.cfg.Host, id)
+		return asFault(err, fault.CodeAgentHypervisorFailed, "The hypervisor of the host could not end guest %s.", id)
 	}
 	if err := a.cfg.Disks.Remove(ctx, id); err != nil {
 		return diskFault(err, "delete the disks of guest %s", id)

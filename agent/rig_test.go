@@ -101,7 +101,7 @@ func (c *cloud) Guest(_ context.Context, host, id string) (d hostapi.Described, 
 	err = c.do(func() error {
 		g, ok := c.guests[id]
 		if !ok || c.hosts[id] != host {
-			return fault.New(fault.CodeAgentGuestUnknown, "no guest %s on %s", id, host)
+			return fault.New(fault.CodeAgentGuestUnknown, "no guest %s", id)
 		}
 		now := time.Now()
 		d.Guest = g

@@ -185,10 +185,10 @@ func (w *wiring) outcome(r *request, fetchErr, applyErr error) error {
 	}
 	for _, id := range r.need {
 		if !w.has(id) {
-			return fault.New(fault.CodeAgentPortUnavailable, "The network service does not bind port %s to host %s.", id, w.a.cfg.Host)
+			return fault.New(fault.CodeAgentPortUnavailable, "The network service does not bind port %s to the host.", id)
 		}
 		if !w.wired[id] {
-			return fault.New(fault.CodeAgentWiringFailed, "Host %s could not wire port %s.", w.a.cfg.Host, id)
+			return fault.New(fault.CodeAgentWiringFailed, "The host could not wire port %s.", id)
 		}
 	}
 	return nil
@@ -216,7 +216,7 @@ func (w *wiring) fetch(ctx context.Context, asked []*request) error {
 	}
 	got, err := w.a.cfg.Conductor.Wiring(ctx, w.a.cfg.Host, ids)
 	if err != nil {
-		return asFault(err, fault.CodeAgentServiceUnavailable, "The conductor did not tell host %s how to wire its ports.", w.a.cfg.Host)
+		return asFault(err, fault.CodeAgentServiceUnavailable, "The conductor did not tell the host how to wire its ports.")
 	}
 	if full {
 		w.resync = w.a.cfg.Clock.Now().Add(w.a.jittered(w.a.cfg.Every.Resync))
@@ -264,7 +264,7 @@ func (w *wiring) apply(ctx context.Context) error {
 			w.failed++
 			w.a.log.Error("the host's network could not be programmed", "error", err, "in_a_row", w.failed)
 		}
-		return asFault(err, fault.CodeAgentWiringFailed, "The network of host %s could not be programmed.", w.a.cfg.Host)
+		return asFault(err, fault.CodeAgentWiringFailed, "The network of the host could not be programmed.")
 	}
 	w.dirty, w.failed = false, 0
 	w.wired = map[string]bool{}
