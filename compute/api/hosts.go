@@ -52,8 +52,8 @@ func word(ok bool, yes, no string) string {
 	return no
 }
 
-// orNull is a text that JSON shows as null when there is none.
-func orNull(s string) any {
+// textOrNull is a text that JSON shows as null when there is none.
+func textOrNull(s string) any {
 	if s == "" {
 		return nil
 	}
@@ -62,7 +62,7 @@ func orNull(s string) any {
 
 func (a *Hosts) serviceView(r *http.Request, h compute.Host) map[string]any {
 	out := map[string]any{"binary": "nova-compute", "host": h.Name, "zone": h.Zone, "status": word(h.Disabled, "disabled", "enabled"),
-		"state": word(h.Up(rest.Started(r.Context())), "up", "down"), "disabled_reason": orNull(h.DisabledReason), "updated_at": h.SeenAt.Format(instant), "id": any(h.ServiceNumber)}
+		"state": word(h.Up(rest.Started(r.Context())), "up", "down"), "disabled_reason": textOrNull(h.DisabledReason), "updated_at": h.SeenAt.Format(instant), "id": any(h.ServiceNumber)}
 	if since(r, 53) {
 		out["id"] = h.ServiceID
 	}
@@ -226,7 +226,7 @@ func (a *Hosts) full(r *http.Request, h compute.Host, load compute.HostLoad) (ma
 		address = "127.0.0.1"
 	}
 	out["hypervisor_type"], out["hypervisor_version"], out["host_ip"] = rec.HypervisorType, rec.HypervisorVer, address
-	service := map[string]any{"host": h.Name, "id": any(h.ServiceNumber), "disabled_reason": orNull(h.DisabledReason)}
+	service := map[string]any{"host": h.Name, "id": any(h.ServiceNumber), "disabled_reason": textOrNull(h.DisabledReason)}
 	if since(r, 53) {
 		service["id"] = h.ServiceID
 	}
@@ -262,7 +262,7 @@ func uptime(started, now time.Time) any {
 		return nil
 	}
 	d := now.Sub(started)
-	return now.Format(" 15:04:05") + " up " + strconv.Itoa(int(d.Hours())/24) + " days, " + strconv.Itoa(int(d.Hours())%24) + ":" + strconv.Itoa(int(d.Minutes())%60+100)[1:] + ",  0 users"
+	return now.Format(" 15:04:05") + " up " + strconv.Itoa(int(d.Hours())/24) + " days, " + strconv.Itoa(int(d.Hours())%24) + ":" + strconv.Itoa(int(d.Minutes())%60 + 100)[1:] + ",  0 users"
 }
 
 func (a *Hosts) hypervisors(detail bool) rest.Handler {
