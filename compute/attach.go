@@ -341,3 +341,23 @@ func (s *Service) Diagnostics(ctx context.Context, scope auth.Scope, id string) 
 	d, err := agent.Diagnostics(ctx, id)
 	return srv, d, err
 }
+
+// VolumeExtended tells a running guest that one of its disks has grown.
+func (s *Service) VolumeExtended(ctx context.Context, serverID, volumeID string, sizeMiB int64) error {
+	srv, err := s.Change(ctx, auth.System("volume extended"), serverID, func(_ context.Context, _ *db.Tx, srv *Server) error {
+		i, has := srv.Volume(volumeID)
+		if !has {
+			return errNotAttached(serverID, volumeID)
+		}
+		srv.Disks[i].SizeGiB = (sizeMiB + 1023) / 1024
+		return nil
+	})
+	if err != nil || srv.Host == "" || srv.VMState != VMActive && srv.VMState != VMPaused {
+		return err // a stopped guest sees the new size when it starts
+	}
+	agent, err := s.agentOf(srv)
+	if err != nil {
+		return err
+	}
+	return agent.ResizeVolume(ctx, serverID, volumeID, sizeMiB)
+}

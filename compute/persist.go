@@ -26,6 +26,7 @@ type Store interface {
 	FlavorStore
 	KeypairStore
 	QuotaStore
+	HostStore
 	InsertServer(ctx context.Context, tx *db.Tx, s Server) error
 	SaveServer(ctx context.Context, tx *db.Tx, s Server) error
 	Server(ctx context.Context, r db.Reader, scope auth.Scope, id string, deleted bool) (Server, bool, error)

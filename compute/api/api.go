@@ -28,10 +28,14 @@ type API struct {
 // Range is what the service speaks.
 var Range = microversion.Range{Service: "compute", Min: microversion.V(2, 1), Max: microversion.V(2, 103), Legacy: "X-OpenStack-Nova-API-Version"}
 
-// New makes the handlers. consoles is the base of console addresses (scheme
-// http or https); empty takes the address of each request.
-func New(svc *compute.Service, consoles string) *API {
-	return &API{svc, strings.TrimSuffix(consoles, "/")}
+// New makes the handlers.
+func New(svc *compute.Service) *API { return &API{svc: svc} }
+
+// ConsolesAt sets where compute/console is served, as https://cloud/console;
+// without it consoles are at /console of the address that each request came to.
+func (a *API) ConsolesAt(base string) *API {
+	a.consoles = strings.TrimSuffix(base, "/")
+	return a
 }
 
 // Routes are the service's operations.
@@ -39,7 +43,7 @@ func (a *API) Routes() []rest.Route {
 	var all []rest.Route
 	for _, noun := range [][]rest.Route{a.versionRoutes(), a.serverRoutes(), a.actionRoutes(), a.metadataRoutes(), a.tagRoutes(), a.addressRoutes(),
 		a.interfaceRoutes(), a.attachmentRoutes(), a.historyRoutes(), a.consoleRoutes(), a.traceRoutes(),
-		NewFlavors(a.svc).Routes(), NewKeypairs(a.svc).Routes(), NewQuotas(a.svc).Routes()} {
+		NewFlavors(a.svc).Routes(), NewKeypairs(a.svc).Routes(), NewQuotas(a.svc).Routes(), NewHosts(a.svc).Routes()} {
 		all = append(all, noun...)
 	}
 	return all

@@ -62,7 +62,7 @@ func (a *API) remoteConsole(w http.ResponseWriter, r *http.Request, scope auth.S
 func (a *API) console(r *http.Request, scope auth.Scope, kind string) (string, error) {
 	base := a.consoles
 	if base == "" {
-		base = rest.Base(r) + "/console"
+		base = strings.TrimSuffix(rest.Base(r), "/compute") + "/console"
 	}
 	switch kind {
 	case "novnc":
@@ -70,7 +70,8 @@ func (a *API) console(r *http.Request, scope auth.Scope, kind string) (string, e
 		if err != nil {
 			return "", err
 		}
-		return base + "/vnc_auto.html?path=" + url.QueryEscape("?token="+token), nil
+		// noVNC opens its WebSocket at the path given, from the root.
+		return base + "/vnc_auto.html?path=" + url.QueryEscape(rooted(base)+"/vnc?token="+token), nil
 	case "serial":
 		token, err := a.svc.IssueConsole(r.Context(), scope, serverID(r), hostapi.ConsoleSerial)
 		if err != nil {
@@ -95,4 +96,13 @@ func (a *API) showConsole(w http.ResponseWriter, r *http.Request, _ auth.Scope) 
 		view["tls_port"] = nil
 	}
 	return rest.Write(w, http.StatusOK, map[string]any{"console": view})
+}
+
+// rooted is the path of an address without its first slash.
+func rooted(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimPrefix(u.Path, "/")
 }

@@ -82,7 +82,7 @@ func Start(t testing.TB, d *db.DB, w *World, faults func(saga.Point) error) *Clo
 	svc := compute.New(compute.Config{DB: d, Store: store.New(d), Clock: clock.Real{}, IDs: id.Random{}, Log: log, Bus: b, Hosts: Hosts{w},
 		Placement: Placement{w}, Images: Images{w}, Network: Network{w}, Volumes: Volumes{w}, Identity: Identity{}})
 	flows := flow.New(engine, svc)
-	c := &Cloud{World: w, DB: d, Service: svc, Flows: flows, Engine: engine, stop: flows.Serve()}
+	c := &Cloud{World: w, DB: d, Service: svc, Flows: flows, Engine: engine, stop: flows.Close}
 	w.Lock()
 	w.Conductor = svc.Conductor()
 	w.Unlock()

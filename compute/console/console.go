@@ -25,13 +25,24 @@ type Opener interface {
 	OpenConsole(ctx context.Context, token string, kind hostapi.ConsoleKind) (io.ReadWriteCloser, error)
 }
 
-// Handler serves /vnc and /serial below its mount; Origins are the further
+// Handler serves /console/vnc and /console/serial. Origins are the further
 // hosts whose pages may open a console, as host patterns.
 func Handler(o Opener, log *slog.Logger, origins ...string) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /vnc", bridge(o, log, hostapi.ConsoleVNC, origins))
-	mux.Handle("GET /serial", bridge(o, log, hostapi.ConsoleSerial, origins))
+	mux.Handle("GET /console/vnc", bridge(o, log, hostapi.ConsoleVNC, origins))
+	mux.Handle("GET /console/serial", bridge(o, log, hostapi.ConsoleSerial, origins))
+	mux.HandleFunc("GET /console/vnc_auto.html", page)
 	return mux
+}
+
+// page says where the console is: this build carries no VNC client of its own
+// for browsers. Opening it uses no token up.
+func page(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.Header().Set("Referrer-Policy", "no-referrer") // the address holds a token
+	_, _ = io.WriteString(w, "<!DOCTYPE html><html><head><title>noVNC</title></head><body>"+
+		"<p>The server's VNC console is a WebSocket (subprotocol binary) at the path that this address names. Give both to a noVNC client.</p></body></html>")
 }
 
 func bridge(o Opener, log *slog.Logger, kind hostapi.ConsoleKind, origins []string) http.Handler {

@@ -37,12 +37,13 @@ type Flows struct {
 	engine *saga.Engine
 	boot   saga.Starter[Boot]
 	ops    map[string]saga.Starter[compute.Op]
+	stop   func()
 }
 
 var _ compute.Flows = (*Flows)(nil)
 
-// New registers compute's sagas with an engine that has not started, and gives
-// the service the means to start them.
+// New registers compute's sagas with an engine that has not started, gives the
+// service the means to start them, and answers the scheduler's subject.
 func New(engine *saga.Engine, svc *compute.Service) *Flows {
 	f := &Flows{svc: svc, engine: engine, ops: map[string]saga.Starter[compute.Op]{}}
 	f.boot = saga.Register(engine, f.bootDefinition())
@@ -51,13 +52,12 @@ func New(engine *saga.Engine, svc *compute.Service) *Flows {
 		f.ops[d.Kind] = saga.Register(engine, d)
 	}
 	svc.Run(f)
+	f.stop = bus.Answer(svc.Bus, compute.SchedulerSubject, svc.Choose)
 	return f
 }
 
-// Serve answers the scheduler's subject until stopped.
-func (f *Flows) Serve() (stop func()) {
-	return bus.Answer(f.svc.Bus, compute.SchedulerSubject, f.svc.Choose)
-}
+// Close stops answering the scheduler's subject.
+func (f *Flows) Close() { f.stop() }
 
 // Boot accepts the boot of a server.
 func (f *Flows) Boot(ctx context.Context, tx *db.Tx, req saga.Request, serverID string) (string, error) {
