@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -36,6 +37,7 @@ type Config struct {
 	Dir        string
 	CacheLimit int64  // bytes of images that no disk needs, kept for the next guest; 0: no limit
 	QemuImg    string // the program; empty: qemu-img from the PATH. Only resizing needs it
+	Mke2fs     string // the program; empty: mke2fs from the PATH. Without it ephemeral disks are left empty
 	Clock      clock.Clock
 }
 
@@ -59,6 +61,9 @@ var (
 func Open(cfg Config) (*Disks, error) {
 	if cfg.QemuImg == "" {
 		cfg.QemuImg = "qemu-img"
+	}
+	if cfg.Mke2fs == "" {
+		cfg.Mke2fs, _ = exec.LookPath("mke2fs") // not having it is fine
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = clock.Real{}

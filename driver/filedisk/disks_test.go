@@ -272,6 +272,27 @@ func TestSwapIsReadyToUse(t *testing.T) {
 	}
 }
 
+func TestEphemeralDiskHasAFileSystem(t *testing.T) {
+	if _, err := exec.LookPath("mke2fs"); err != nil {
+		t.Fatal("mke2fs is missing; install the package e2fsprogs")
+	}
+	d := open(t, Config{Dir: t.TempDir()})
+	f := prepare(t, d, hostapi.Disk{ID: "ephemeral0", SizeMiB: 1024, Blank: true, BootIndex: -1})[0]
+	b := make([]byte, 2048)
+	file, err := os.Open(f.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	if _, err := file.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	// The superblock (Documentation/filesystems/ext4/super.rst of Linux).
+	if magic, label := b[1024+0x38:1024+0x3a], string(bytes.TrimRight(b[1024+0x78:1024+0x88], "\x00")); !bytes.Equal(magic, []byte{0x53, 0xef}) || label != "ephemeral0" {
+		t.Errorf("magic %x, label %q", magic, label)
+	}
+}
+
 func TestCacheForgetsWhatIsUnused(t *testing.T) {
 	now := clock.NewVirtual(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	d := open(t, Config{Dir: t.TempDir(), CacheLimit: 3 << 20, Clock: now})

@@ -157,7 +157,8 @@ func removeOthers(dir, disk, path string) error {
 	return err
 }
 
-// blank makes an empty disk: a sparse file, with a swap area in it if it is one.
+// blank makes an empty disk: a sparse file, with a swap area or a file system in
+// it where Nova's guests find one.
 func (d *Disks) blank(ctx context.Context, dir string, disk hostapi.Disk) (path, format string, err error) {
 	path = filepath.Join(dir, disk.ID+".raw")
 	if _, err := os.Stat(path); err == nil {
@@ -172,8 +173,12 @@ func (d *Disks) blank(ctx context.Context, dir string, disk hostapi.Disk) (path,
 		return "", "", err
 	}
 	err = f.Truncate(disk.SizeMiB << 20)
-	if err == nil && disk.ID == "swap" {
+	switch {
+	case err != nil:
+	case disk.ID == "swap":
 		_, err = f.WriteAt(swapHeader(disk.SizeMiB<<20), 0)
+	case strings.HasPrefix(disk.ID, "ephemeral") && d.cfg.Mke2fs != "":
+		err = d.format(ctx, tmp, disk.ID)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -182,6 +187,17 @@ func (d *Disks) blank(ctx context.Context, dir string, disk hostapi.Disk) (path,
 		return "", "", errors.Join(err, os.Remove(tmp))
 	}
 	return path, "raw", finish(tmp, path)
+}
+
+// format makes an ext4 file system labelled as Nova labels it; the guest's
+// kernel fills the tables in when it mounts it first.
+func (d *Disks) format(ctx context.Context, path, label string) error {
+	out, err := exec.CommandContext(ctx, d.cfg.Mke2fs, "-q", "-F", "-t", "ext4", "-L", label,
+		"-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", path).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mke2fs: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 // swapHeader is the first page of a swap area (union swap_header of Linux's
