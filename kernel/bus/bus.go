@@ -102,9 +102,10 @@ type reply struct {
 }
 
 type wireFault struct {
-	Code    fault.Code `json:"code"`
-	Message string     `json:"message"`
-	Hint    string     `json:"hint,omitempty"`
+	Code    fault.Code     `json:"code"`
+	Message string         `json:"message"`
+	Hint    string         `json:"hint,omitempty"`
+	Extra   map[string]any `json:"extra,omitempty"`
 }
 
 // Ask makes a typed call.
@@ -127,6 +128,7 @@ func Ask[Q, A any](ctx context.Context, b Bus, subject string, q Q) (A, error) {
 		if r.Fault.Hint != "" {
 			f.Hint = r.Fault.Hint
 		}
+		f.Extra = r.Fault.Extra
 		return out, f
 	}
 	return out, json.Unmarshal(r.Value, &out)
@@ -142,7 +144,7 @@ func Answer[Q, A any](b Bus, subject string, f func(ctx context.Context, q Q) (A
 		a, err := f(ctx, q)
 		if err != nil {
 			ft := fault.From(err)
-			return json.Marshal(reply{Fault: &wireFault{ft.Code, ft.Message, ft.Hint}})
+			return json.Marshal(reply{Fault: &wireFault{ft.Code, ft.Message, ft.Hint, ft.Extra}})
 		}
 		value, err := json.Marshal(a)
 		if err != nil {
