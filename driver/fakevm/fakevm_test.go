@@ -1,9 +1,12 @@
 package fakevm
 
 import (
+	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"altostack/agent"
 	"altostack/agent/agenttest"
@@ -117,5 +120,31 @@ func TestConsoleHasAPrompt(t *testing.T) {
 	h.Crash("g", "test")
 	if _, err := c.Read(b); err == nil {
 		t.Error("the console of a guest that crashed still answers")
+	}
+}
+
+func TestHooksCutAndDelay(t *testing.T) {
+	now := clock.NewVirtual(time.Unix(0, 0))
+	w := NewWorld(now, Size{})
+	s := w.Host("h").Open()
+	w.SetHook(Chain(At("Disks.Guests", 1, false, w.Delay(time.Minute)), At("Disks.Guests", 2, true, w.Cut)))
+	done := make(chan error, 1)
+	go func() { _, err := s.Disks().Guests(t.Context()); done <- err }()
+	for waiting := true; waiting; {
+		now.Advance(time.Minute)
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			waiting = false
+		default:
+			runtime.Gosched()
+		}
+	}
+	for range 2 {
+		if _, err := s.Disks().Guests(t.Context()); !errors.Is(err, ErrCut) {
+			t.Errorf("after the cut: %v", err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"sync"
+	"time"
 )
 
 // ErrInjected is what [Chaos] fails calls with.
@@ -25,6 +26,32 @@ func At(op string, n int64, after bool, f func(ctx context.Context, c Call) erro
 // Fail is the f of [At] that fails with err.
 func Fail(err error) func(context.Context, Call) error {
 	return func(context.Context, Call) error { return err }
+}
+
+// Cut is the f of [At] that cuts off the session of the host that called, as
+// kill -9 of its agent would in the middle of the call.
+func (w *World) Cut(_ context.Context, c Call) error {
+	h := w.Host(c.Host)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.session != nil {
+		h.session.cut.Store(true)
+	}
+	return ErrCut
+}
+
+// Delay is the f of [At] that makes the call take d longer on the world's clock.
+func (w *World) Delay(d time.Duration) func(context.Context, Call) error {
+	return func(ctx context.Context, _ Call) error {
+		tick, stop := w.clock.After(d)
+		defer stop()
+		select {
+		case <-tick:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Chaos is a hook that fails one call in every so many, chosen by the seed and
