@@ -119,7 +119,7 @@ func (s *Service) deriveAppCred(ctx context.Context, t *Token) error {
 		return refuse("application credential %s expired", t.AppCredID)
 	}
 	t.AppCred = &a
-	if a.RuleIDs != nil {
+	if len(a.RuleIDs) > 0 {
 		t.AccessRules, err = s.tables.AccessRules.List(ctx, s.db, Match{Column: "id", Op: OpIn, Value: a.RuleIDs})
 	}
 	return err
@@ -226,6 +226,12 @@ func (t *Token) principal() *auth.Principal {
 	}
 	if t.AppCred != nil {
 		p.AppCredRestricted = !t.AppCred.Unrestricted
+		if len(t.AppCred.RuleIDs) > 0 { // not of the rules found: none left must allow nothing
+			p.AccessRules = []auth.AccessRule{}
+		}
+		for _, r := range t.AccessRules {
+			p.AccessRules = append(p.AccessRules, auth.AccessRule{Service: r.Service, Method: r.Method, Path: r.Path})
+		}
 	}
 	for _, r := range t.Roles {
 		p.Roles, p.RoleIDs = append(p.Roles, strings.ToLower(r.Name)), append(p.RoleIDs, r.ID)

@@ -114,7 +114,7 @@ func (s *Service) Implication(ctx context.Context, scope auth.Scope, i Implicati
 	return prior, implied, fault.New(fault.CodeIdentityNotFound, "%s does not imply %s.", i.PriorID, i.ImpliedID)
 }
 
-// Inference is a role and all that it implies, those implied by others included.
+// Inference is a role and what it implies directly.
 type Inference struct {
 	Prior   Role
 	Implied []Role
@@ -135,7 +135,7 @@ func (s *Service) Inferences(ctx context.Context, scope auth.Scope) ([]Inference
 	var out []Inference
 	for id, direct := range table.implied {
 		inf := Inference{Prior: table.roles[id]}
-		for _, below := range table.closure(direct) {
+		for _, below := range direct {
 			inf.Implied = append(inf.Implied, table.roles[below])
 		}
 		out = append(out, inf)
@@ -173,8 +173,8 @@ func (s *Service) checkImplication(ctx context.Context, r db.Reader, i Implicati
 	if implied.Name == RoleAdmin && implied.DomainID == "" {
 		return forbidden("%s cannot be an implied roles.", i.ImpliedID)
 	}
-	if implied.DomainID != "" && implied.DomainID != prior.DomainID {
-		return invalid("implied_role_id", "The role %s belongs to another domain.", i.ImpliedID)
+	if implied.DomainID != "" && prior.DomainID == "" {
+		return forbidden("A role of the cloud, %s, cannot imply a role of one domain, %s.", i.PriorID, i.ImpliedID)
 	}
 	rules, err := s.store.Implications(ctx, r)
 	if err != nil {

@@ -87,7 +87,7 @@ func (b appCredBody) ask() (identity.NewAppCred, error) {
 	for _, r := range b.Roles {
 		n.Roles = append(n.Roles, identity.Ref{ID: r.ID, Name: r.Name})
 	}
-	if n.HasRules = b.Rules != nil; n.HasRules {
+	if n.HasRules = b.Rules != nil && len(*b.Rules) > 0; n.HasRules {
 		for _, r := range *b.Rules {
 			n.Rules = append(n.Rules, identity.AccessRule{ID: r.ID, Service: r.Service, Method: r.Method, Path: r.Path})
 		}

@@ -305,6 +305,8 @@ func TestApplicationCredentials(t *testing.T) {
 	if tok.at("token.application_credential.restricted") != true || tok.str("token.project.name") != "demo" || len(tok.at("token.roles").([]any)) != 1 {
 		t.Errorf("token: %s", tok.text)
 	}
+	ruled := c.as(tok.header.Get("X-Subject-Token"))
+	ruled.do("GET /v3/auth/projects", 401, "") // its rule is for another service
 	plain := demo.do("POST "+creds, 201, `{"application_credential":{"name":"plain","secret":"s"}}`).str("application_credential.id")
 	robot := c.as(c.do("POST /v3/auth/tokens", 201, fmt.Sprintf(`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"plain","secret":"s","user":{"name":"demo","domain":{"id":"default"}}}}}}`)).header.Get("X-Subject-Token"))
 	robot.do("GET "+creds, 200, "")

@@ -28,6 +28,8 @@ type Principal struct {
 	AppCredID                    string // application credential the token came from
 	AppCredRestricted            bool
 	TrustID, TrustorID           string
+	// AccessRules, where not nil, are the only calls the token may make.
+	AccessRules []AccessRule
 	// Cached says that the token was answered from the verified local cache.
 	Cached bool
 	// Service is the bearer of X-Service-Token, if the call carried one.

@@ -272,7 +272,18 @@ func (a *API) authenticate(r *http.Request) (*auth.Principal, error) {
 		both.Service = service
 		p = &both
 	}
+	// A service calling on for a user is not held to the rules of the user's token.
+	if !p.Service.HasRole("service") && !p.Permits(r.Method, strings.TrimPrefix(r.URL.Path, a.Mount), serviceTypes[a.Service]...) {
+		return nil, fault.New(fault.CodeAuthUnauthenticated, "The request you have made requires authentication.")
+	}
 	return p, nil
+}
+
+// serviceTypes are the names by which the access rules of application
+// credentials may call a service.
+var serviceTypes = map[string][]string{
+	"keystone": {"identity"}, "nova": {"compute"}, "glance": {"image"}, "neutron": {"network"}, "placement": {"placement"}, "swift": {"object-store"},
+	"cinder": {"block-storage", "block-store", "volume", "volumev3"},
 }
 
 // readBody reads a JSON body within its limit, once for validation and again for
