@@ -221,6 +221,7 @@ const (
 	CodeVolumeInvalidInput               Code = "volume.invalid_input"
 	CodeVolumeMessageNotFound            Code = "volume.message_not_found"
 	CodeVolumeMetadataNotFound           Code = "volume.metadata_not_found"
+	CodeVolumeMetadataStale              Code = "volume.metadata_stale"
 	CodeVolumeNoValidBackend             Code = "volume.no_valid_backend"
 	CodeVolumeQosNotFound                Code = "volume.qos_not_found"
 	CodeVolumeQuotaExceeded              Code = "volume.quota_exceeded"
@@ -450,6 +451,7 @@ var definitions = map[Code]Definition{
 	CodeVolumeInvalidInput:               {Code: CodeVolumeInvalidInput, Kind: Invalid, Type: "", Hint: "", Meaning: "A value in the request cannot be used."},
 	CodeVolumeMessageNotFound:            {Code: CodeVolumeMessageNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such message within the caller's reach."},
 	CodeVolumeMetadataNotFound:           {Code: CodeVolumeMetadataNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such key."},
+	CodeVolumeMetadataStale:              {Code: CodeVolumeMetadataStale, Kind: Precondition, Type: "", Hint: "Read the metadata again and repeat the change.", Meaning: "The metadata changed between being read and being written."},
 	CodeVolumeNoValidBackend:             {Code: CodeVolumeNoValidBackend, Kind: Invalid, Type: "", Hint: "Choose another volume type, or a smaller size.", Meaning: "No backend offers what the volume needs."},
 	CodeVolumeQosNotFound:                {Code: CodeVolumeQosNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such QoS specification."},
 	CodeVolumeQuotaExceeded:              {Code: CodeVolumeQuotaExceeded, Kind: OverQuota, Type: "", Hint: "Delete what is not needed, or ask for a larger quota.", Meaning: "The project's quota does not allow it."},
