@@ -113,6 +113,7 @@ type desired struct {
 	mu    sync.RWMutex
 	byID  map[string]record
 	net   hostapi.HostNetwork // as last saved, for the start
+	wired bool                // net was read
 	boot  string              // boot id the host had when the agent last ran
 }
 
@@ -134,7 +135,9 @@ func loadDesired(store Records, log *slog.Logger) (*desired, error) {
 func (d *desired) load(name string, value []byte) error {
 	switch id, guest := strings.CutPrefix(name, guestPrefix); {
 	case name == wiringName:
-		return json.Unmarshal(value, &d.net)
+		err := json.Unmarshal(value, &d.net)
+		d.wired = err == nil
+		return err
 	case name == hostName:
 		d.boot = string(value)
 	case guest:

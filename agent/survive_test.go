@@ -133,6 +133,42 @@ func TestLostRecordIsAdopted(t *testing.T) {
 	}
 }
 
+func TestLostWiringIsNotTakenForNone(t *testing.T) {
+	r := newRig(t)
+	g := r.running(1)
+	r.must(r.a.Close())
+	s := r.host.Open()
+	r.must(s.Records().Save("network", []byte("torn")))
+	r.set(func() { r.away = true })
+	applied := make(chan struct{})
+	var once sync.Once
+	looked := make(chan struct{}, 1)
+	r.world.SetHook(func(_ context.Context, c fakevm.Call) error {
+		switch c.Op {
+		case "Dataplane.Apply":
+			once.Do(func() { close(applied) })
+		case "Hypervisor.Guests":
+			select {
+			case looked <- struct{}{}:
+			default:
+			}
+		}
+		return nil
+	})
+	r.start()
+	for range 5 {
+		<-looked
+	}
+	select {
+	case <-applied:
+		t.Error("wiring was applied by an agent that knows of none, under a running guest")
+	default:
+	}
+	r.set(func() { r.away = false })
+	<-applied
+	r.left(whole(g)...)
+}
+
 func TestFilesKeepRecordsOverTornWrites(t *testing.T) {
 	dir := t.TempDir()
 	f, err := agent.OpenRecords(dir)

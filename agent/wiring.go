@@ -29,6 +29,7 @@ type wiring struct {
 	want hostapi.HostNetwork
 
 	// The loop's own.
+	blind    bool            // nothing is known of what the host's guests use: apply nothing before a full round
 	dirty    bool            // want was not applied yet
 	unsaved  bool            // want was not stored yet
 	wired    map[string]bool // after the last Apply
@@ -49,6 +50,7 @@ type request struct {
 
 func newWiring(a *Agent) *wiring {
 	return &wiring{a: a, queue: make(chan struct{}, 1), want: a.records.net, dirty: true,
+		blind: !a.records.wired && len(a.records.byID) > 0,
 		wired: map[string]bool{}, reported: map[string]bool{}, down: map[string]bool{}}
 }
 
@@ -163,9 +165,11 @@ func (w *wiring) save() error {
 func (w *wiring) round(ctx context.Context, asked []*request) {
 	fetchErr := w.fetch(ctx, asked)
 	w.drop(asked)
-	w.keep()
+	if !w.blind {
+		w.keep()
+	}
 	var applyErr error
-	if w.dirty {
+	if w.dirty && !w.blind {
 		applyErr = w.apply(ctx)
 	}
 	if err := w.tell(ctx); err != nil && ctx.Err() == nil {
@@ -200,7 +204,7 @@ func (w *wiring) has(id string) bool {
 
 // fetch asks the conductor for all that is asked for, and merges the answer.
 func (w *wiring) fetch(ctx context.Context, asked []*request) error {
-	full, ports := false, map[string]bool{}
+	full, ports := w.blind, map[string]bool{}
 	for _, r := range asked {
 		full = full || r.full
 		for _, id := range r.fetch {
@@ -219,6 +223,7 @@ func (w *wiring) fetch(ctx context.Context, asked []*request) error {
 		return asFault(err, fault.CodeAgentServiceUnavailable, "The conductor did not tell the host how to wire its ports.")
 	}
 	if full {
+		w.blind = false
 		w.resync = w.a.cfg.Clock.Now().Add(w.a.jittered(w.a.cfg.Every.Resync))
 		w.replace(got)
 	} else {
