@@ -97,7 +97,7 @@ type Span struct {
 	Component string         `json:"component"`
 	Start     time.Time      `json:"start"`
 	Duration  time.Duration  `json:"duration"`
-	Outcome   string         `json:"outcome"` // ok, error, skipped
+	Outcome   string         `json:"outcome"` // ok, error, skipped; in reports of progress also running
 	Attrs     map[string]any `json:"attrs,omitempty"`
 }
 
