@@ -49,10 +49,12 @@ type TypeQuery struct {
 	Page                   page.Request
 }
 
-// Used is what a project holds of one type.
+// Used is what a project holds, of one type or on the host. GiB are those of
+// volumes and snapshots together where a type is named, else of volumes.
 type Used struct {
-	TypeID, TypeName        string
-	Volumes, Snapshots, GiB int64
+	ProjectID, TypeID, TypeName string
+	Volumes, Snapshots, GiB     int64
+	SnapshotGiB                 int64
 }
 
 // Store keeps everything in SQL; volume/store has the one there is.
@@ -94,6 +96,7 @@ type Store interface {
 	SetLimit(ctx context.Context, tx *db.Tx, owner, resource string, limit int64) error
 	DeleteLimits(ctx context.Context, tx *db.Tx, owner string) error
 	Used(ctx context.Context, r db.Reader, projectID string) ([]Used, error)
+	HostUse(ctx context.Context, r db.Reader) ([]Used, error)
 
 	InsertTransfer(ctx context.Context, tx *db.Tx, t Transfer) error
 	RemoveTransfer(ctx context.Context, tx *db.Tx, id string) error

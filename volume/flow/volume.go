@@ -47,6 +47,16 @@ func (f *Flows) createVolume() saga.Definition[state] {
 // chooseBackend puts the volume on the one backend, if it offers what the type
 // asks for.
 func (f *Flows) chooseBackend(ctx context.Context, tx *db.Tx, st *state) error {
+	daemons, err := f.Store.Daemons(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, d := range daemons {
+		if d.Disabled && d.Binary == "cinder-volume" && strings.HasPrefix(f.Pool, d.Host+"#") {
+			return fault.New(fault.CodeVolumeNoValidBackend, "schedule allocate volume:Could not find any available weighted backend.").
+				WithHint("The backend is disabled.")
+		}
+	}
 	for key, want := range st.Specs {
 		key = strings.TrimPrefix(key, "capabilities:")
 		if strings.Contains(key, ":") {

@@ -49,3 +49,16 @@ func (*Store) Used(ctx context.Context, r db.Reader, projectID string) ([]volume
 		return u, row.Scan(&u.TypeID, &u.TypeName, &u.Volumes, &u.Snapshots, &u.GiB)
 	}, q, projectID)
 }
+
+// HostUse counts what each project has on the one backend.
+func (*Store) HostUse(ctx context.Context, r db.Reader) ([]volume.Used, error) {
+	const q = `
+		SELECT u.project_id, SUM(u.volumes), SUM(u.gib), SUM(u.snapshots), SUM(u.snapshot_gib)
+		  FROM (SELECT project_id, COUNT(*) AS volumes, SUM(size_gib) AS gib, 0 AS snapshots, 0 AS snapshot_gib FROM volumes WHERE host <> '' GROUP BY project_id
+		        UNION ALL
+		        SELECT project_id, 0, 0, COUNT(*), SUM(size_gib) FROM volume_snapshots GROUP BY project_id) u
+		 GROUP BY u.project_id ORDER BY u.project_id`
+	return db.List(ctx, r, func(row db.Scanner) (u volume.Used, err error) {
+		return u, row.Scan(&u.ProjectID, &u.Volumes, &u.GiB, &u.Snapshots, &u.SnapshotGiB)
+	}, q)
+}
