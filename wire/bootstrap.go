@@ -1,0 +1,189 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"altostack/compute"
+	"altostack/hostapi"
+	"altostack/identity"
+	"altostack/image"
+	"altostack/kernel/auth"
+	"altostack/kernel/db"
+	"altostack/kernel/fault"
+	"altostack/network"
+	"altostack/reconcile"
+)
+
+// bootstrap makes what a cloud cannot be used without: the administrator, the
+// catalog, the standard flavors; and leaves openrc and clouds.yaml. Repeated at
+// every start, it adds what is missing.
+func (s *System) bootstrap(ctx context.Context) error {
+	if s.publicURL == "" {
+		s.publicURL = "http://" + s.localHost
+	}
+	cfg, u := s.opt.Config, s.publicURL
+	access, err := s.identity.Bootstrap(ctx, identity.BootstrapOptions{AdminPassword: s.identityFile.AdminPassword, DemoPassword: s.identityFile.DemoPassword,
+		Region: cfg.String("region"), Demo: cfg.Bool("demo"), ServiceUsers: []string{"nova", "neutron", "cinder", "glance", "placement"},
+		Services: []identity.BootstrapService{
+			{Type: "identity", Name: "keystone", URL: u + "/identity/v3"},
+			{Type: "compute", Name: "nova", URL: u + "/compute/v2.1"},
+			{Type: "placement", Name: "placement", URL: u + "/placement"},
+			{Type: "image", Name: "glance", URL: u + "/image"},
+			{Type: "network", Name: "neutron", URL: u + "/network"},
+			{Type: "volumev3", Name: "cinderv3", URL: u + "/volume/v3/$(project_id)s"},
+			{Type: "block-storage", Name: "cinder", URL: u + "/volume/v3/$(project_id)s"},
+		}})
+	if err != nil {
+		return fmt.Errorf("first administrator: %w", err)
+	}
+	s.access = access
+	if err := s.flavors(ctx); err != nil {
+		return fmt.Errorf("flavors: %w", err)
+	}
+	return s.writeAccess()
+}
+
+// flavors makes the standard sizes in a cloud that has none.
+func (s *System) flavors(ctx context.Context) error {
+	n, _, err := db.Get(ctx, s.db, db.Value[int64], "SELECT COUNT(*) FROM flavors")
+	if err != nil || n > 0 {
+		return err
+	}
+	for _, f := range compute.StandardFlavors() {
+		if _, err := s.compute.CreateFlavor(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startLoops starts the reconcilers of the control plane.
+func (s *System) startLoops(ctx context.Context) error {
+	for _, l := range s.flows.Loops() {
+		s.loops.Add(l)
+	}
+	s.loops.Add(reconcile.Loop{Name: "image uploads", Every: time.Minute, Run: s.image.Recover})
+	s.loops.Add(reconcile.Loop{Name: "saga history", Every: time.Hour, Run: s.forgetSagas})
+	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stops = append(s.stops, stop)
+	go s.network.Run(runCtx)
+	if s.opt.Config.Bool("demo") {
+		if err := s.demo(ctx); err != nil {
+			return fmt.Errorf("demo project: %w", err)
+		}
+	}
+	return nil
+}
+
+// sagaHistory is how long finished operations can be looked at.
+const sagaHistory = 14 * 24 * time.Hour
+
+// forgetSagas removes finished operations that nobody looks at any more, a
+// thousand at a time so that the writer is never held up for long.
+func (s *System) forgetSagas(ctx context.Context) error {
+	before := db.Micros(s.clock.Now().Add(-sagaHistory))
+	for {
+		var n int64
+		err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			n, err = tx.Exec(ctx, "DELETE FROM sagas WHERE id IN (SELECT id FROM sagas WHERE status IN ('done', 'failed') AND updated_at < $1 LIMIT 1000)", before)
+			return err
+		})
+		if err != nil || n < 1000 {
+			return err
+		}
+	}
+}
+
+// demo makes the external network, the demo project's own, and the tiny image if
+// it was built, once.
+func (s *System) demo(ctx context.Context) error {
+	if _, err := os.Stat(s.dir.File("demo.done")); err == nil {
+		return nil
+	}
+	cidr := s.opt.Config.String("external_cidr")
+	if cidr == "" && s.identityFile.ExternalCIDR == "" {
+		free, err := freeExternal(s.identityFile.Cloud)
+		if err != nil {
+			return err
+		}
+		cidr = free.String()
+	}
+	if cidr != "" {
+		s.identityFile.ExternalCIDR = cidr
+		if err := s.dir.SaveIdentity(s.identityFile); err != nil {
+			return err
+		}
+	}
+	if _, err := s.network.Bootstrap(ctx, network.BootstrapOptions{AdminProject: s.access.AdminProjectID, DemoProject: s.access.DemoProjectID,
+		Physical: physicalNetwork, PublicCIDR: s.identityFile.ExternalCIDR}); err != nil {
+		return err
+	}
+	if err := s.demoImage(ctx); err != nil {
+		return err
+	}
+	return WriteFile(s.dir.File("demo.done"), nil, 0o644)
+}
+
+// demoImage uploads the tiny image from where the build leaves it, beside the
+// executable; a cloud without one has no image.
+func (s *System) demoImage(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(filepath.Join(filepath.Dir(filepath.Dir(self)), ".cache", "tiny.qcow2"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	scope := auth.System("first start")
+	img, err := s.image.Create(ctx, scope, image.Spec{Name: "tiny", Owner: s.access.AdminProjectID, Visibility: "public", DiskFormat: "qcow2", ContainerFormat: "bare",
+		Properties: map[string]string{"os_distro": "debian"}})
+	if err != nil {
+		return err
+	}
+	return s.image.Upload(ctx, scope, img.ID, f)
+}
+
+// conductor is what this process's agents ask: compute, and for heartbeats the
+// network service too, which places routers on hosts.
+func (s *System) conductor() hostapi.Conductor {
+	return &conductor{Conductor: s.compute.Conductor(), s: s, seen: map[string]time.Time{}}
+}
+
+type conductor struct {
+	compute.Conductor
+	s    *System
+	mu   sync.Mutex
+	seen map[string]time.Time
+}
+
+// Register tells both services; the network one only now and then, as it saves
+// each.
+func (c *conductor) Register(ctx context.Context, h hostapi.Host) error {
+	if h.Protocol != hostapi.Version {
+		return fault.New(fault.CodeComputeBadRequest, "Host %s speaks version %d of the host protocol, and version %d is wanted.", h.Name, h.Protocol, hostapi.Version)
+	}
+	now := c.s.clock.Now()
+	c.mu.Lock()
+	due := now.Sub(c.seen[h.Name]) > 20*time.Second
+	c.mu.Unlock()
+	if due {
+		if err := c.s.network.Seen(ctx, network.Host{Name: h.Name, Zone: h.Zone, Physical: []string{physicalNetwork}, StartedAt: h.StartedAt}); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.seen[h.Name] = now
+		c.mu.Unlock()
+	}
+	return c.Conductor.Register(ctx, h)
+}
