@@ -151,7 +151,7 @@ func open(ctx context.Context, cfg Config, d *Driver) (*Driver, error) {
 	if err := os.MkdirAll(d.run, 0o711); err != nil {
 		return nil, err
 	}
-	records, err := loadRecords(d.run)
+	records, err := loadRecords(d.run, cfg.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -411,6 +411,20 @@ func TestUserIDsAreNotSharedAndRunOut(t *testing.T) {
 	}
 }
 
+func TestRecordThatIsBrokenCostsOneGuestOnly(t *testing.T) {
+	r := newRig(t)
+	r.must(r.Ensure(within(t), machine(), 0))
+	lost := r.fake.qemu(guestID)
+	r.must(r.Close())
+	r.Driver = nil
+	r.must(os.WriteFile(filepath.Join(r.cfg.Dir, "run", guestID, recordName), []byte("{"), 0o600))
+	r.reopen()
+	r.await(hostapi.GuestCrashed)
+	<-lost.gone()
+	r.must(r.Ensure(within(t), machine(), 0))
+	r.await(hostapi.GuestRunning)
+}
+
 func TestRestOfARemovalIsSwept(t *testing.T) {
 	r := newRig(t)
 	r.must(os.Mkdir(filepath.Join(r.run, guestID), 0o700)) // its record is gone already

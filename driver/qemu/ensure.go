@@ -107,7 +107,7 @@ func (g *guest) run(ctx context.Context, power hostapi.Power) error {
 	if err != nil {
 		return err
 	}
-	status, err := g.look(ctx, mon)
+	status, err := g.look(ctx, mon, false)
 	if err != nil {
 		return g.silent(err)
 	}
@@ -122,7 +122,7 @@ func (g *guest) run(ctx context.Context, power hostapi.Power) error {
 		if err := mon.Run(ctx, command, nil, nil); err != nil {
 			return g.silent(err)
 		}
-		if _, err = g.look(ctx, mon); err != nil {
+		if _, err = g.look(ctx, mon, false); err != nil {
 			return g.silent(err)
 		}
 	}

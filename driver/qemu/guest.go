@@ -69,7 +69,8 @@ func (g *guest) adopt(p process) {
 		g.proc = p
 		g.rec.PID = p.pid()
 		g.mu.Unlock()
-		if g.rec.Ending { // it was being ended, or had not been started yet
+		// It was being ended, or had not been started yet, or we do not know what it is.
+		if g.rec.Ending || g.rec.UID < 0 {
 			if err := p.kill(); err != nil {
 				g.d.cfg.Log.Error("a guest's process could not be ended", "server_id", g.id, "error", err)
 			}
@@ -267,9 +268,12 @@ func (g *guest) handle(mon *qmp.Client, event qmp.Event) {
 		}
 		_ = json.Unmarshal(event.Data, &why) // an empty reason is as good
 		g.d.cfg.Log.Info("QEMU shuts down", "server_id", g.id, "reason", why.Reason)
-		g.mu.Lock()
-		g.lastWords = "QEMU was told to end: " + why.Reason
-		g.mu.Unlock()
+		if !why.Guest { // its process ends now: watchProcess says what that means
+			g.mu.Lock()
+			g.lastWords = "QEMU was told to end: " + why.Reason
+			g.mu.Unlock()
+			return
+		}
 		g.refresh(mon)
 	case "STOP", "RESUME", "RESET", "BLOCK_IO_ERROR", "GUEST_PANICKED", "GUEST_CRASHLOADED":
 		g.refresh(mon)
@@ -285,12 +289,30 @@ func (g *guest) handle(mon *qmp.Client, event qmp.Event) {
 func (g *guest) refresh(mon *qmp.Client) {
 	ctx, cancel := context.WithTimeout(g.d.ctx, g.d.cfg.StartTimeout)
 	defer cancel()
-	_, _ = g.look(ctx, mon)
+	status, err := g.look(ctx, mon, false)
+	if err != nil || status != "shutdown" {
+		return
+	}
+	// The event that says whose doing it was came before this answer.
+	for queued := true; queued; {
+		select {
+		case event, open := <-mon.Events():
+			if !open {
+				return
+			}
+			g.handle(mon, event)
+		default:
+			queued = false
+		}
+	}
+	_, _ = g.look(ctx, mon, true)
 }
 
 // look reads the run state and records it, one caller at a time, so that an
-// older answer never overwrites a newer one.
-func (g *guest) look(ctx context.Context, mon *qmp.Client) (string, error) {
+// older answer never overwrites a newer one. Only the reader of events may
+// conclude that the guest is down, as it alone knows whether that was the
+// guest's doing.
+func (g *guest) look(ctx context.Context, mon *qmp.Client, reader bool) (string, error) {
 	g.looking.Lock()
 	defer g.looking.Unlock()
 	var answer struct {
@@ -299,7 +321,9 @@ func (g *guest) look(ctx context.Context, mon *qmp.Client) (string, error) {
 	if err := mon.Run(ctx, "query-status", nil, &answer); err != nil {
 		return "", err
 	}
-	g.observe(mon, answer.Status)
+	if reader || answer.Status != "shutdown" {
+		g.observe(mon, answer.Status)
+	}
 	return answer.Status, nil
 }
 
@@ -309,10 +333,11 @@ func (g *guest) observe(mon *qmp.Client, status string) {
 	state, reason := stateOf(status)
 	g.mu.Lock()
 	known := g.rec.State == state && g.rec.Reason == reason
-	starting := g.rec.PID == 0 // whoever starts it records the outcome
+	starting := g.rec.PID == 0                                 // whoever starts it records the outcome
+	told := state == hostapi.GuestStopped && g.lastWords != "" // by the host, see handle
 	ending := g.rec.Ending
 	g.mu.Unlock()
-	if starting {
+	if starting || told {
 		return
 	}
 	if state == hostapi.GuestStopped && !ending {

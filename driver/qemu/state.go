@@ -3,8 +3,8 @@ package qemu
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -54,8 +54,9 @@ func replaceFile(path string, data []byte) error {
 }
 
 // loadRecords reads every guest's record. A directory without one is the rest
-// of a guest whose making or removal was interrupted: it is deleted.
-func loadRecords(run string) (map[string]record, error) {
+// of a guest whose making or removal was interrupted: it is deleted. One that
+// cannot be read makes its guest, not the host, fail: it has to be started anew.
+func loadRecords(run string, log *slog.Logger) (map[string]record, error) {
 	entries, err := os.ReadDir(run)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,11 @@ func loadRecords(run string) (map[string]record, error) {
 			err = errors.New("it belongs to another guest")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("record of guest %s: %w", entry.Name(), err)
+			log.Error("a guest's record cannot be read", "server_id", entry.Name(), "error", err)
+			r = record{
+				Spec: spec{ID: entry.Name()}, UID: -1,
+				State: hostapi.GuestCrashed, Reason: "its record on the host could not be read",
+			}
 		}
 		records[r.Spec.ID] = r
 	}
