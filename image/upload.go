@@ -38,7 +38,16 @@ func (s *Service) Upload(ctx context.Context, scope auth.Scope, id string, r io.
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, s.giveUp(ctx, img))
+	gone, undone := s.giveUp(ctx, img)
+	if gone {
+		// Whatever failed, it failed because somebody took the image away.
+		err = errGone(img.ID, err)
+	}
+	return errors.Join(err, undone)
+}
+
+func errGone(id string, cause error) error {
+	return fault.Because(cause, fault.CodeImageGone, "Image %s could not be found after upload. The image may have been deleted during the upload.", id)
 }
 
 // begin moves a queued image to saving and names the blob to come.
@@ -240,7 +249,7 @@ func (s *Service) finish(ctx context.Context, img Image, got received) error {
 			return err
 		}
 		if !found || now.Status != Saving || now.Blob != img.Blob {
-			return fault.New(fault.CodeImageGone, "Image %s could not be found after upload. The image may have been deleted during the upload.", img.ID)
+			return errGone(img.ID, nil)
 		}
 		if limit := s.limits.ProjectBytes; limit > 0 {
 			used, err := s.store.Used(ctx, tx, img.Owner)
@@ -260,11 +269,15 @@ func (s *Service) finish(ctx context.Context, img Image, got received) error {
 }
 
 // giveUp resets an image whose upload failed to queued and removes its bytes.
-func (s *Service) giveUp(ctx context.Context, img Image) error {
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+// gone tells that the image was deleted, or given up by somebody else, before.
+func (s *Service) giveUp(ctx context.Context, img Image) (gone bool, err error) {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		now, found, err := s.store.Find(ctx, tx, img.ID)
-		if err != nil || !found || now.Status != Saving || now.Blob != img.Blob {
+		if err != nil {
 			return err
+		}
+		if gone = !found || now.Status != Saving || now.Blob != img.Blob; gone {
+			return nil
 		}
 		now.Status, now.Blob, now.Uploader, now.Deadline = Queued, "", "", time.Time{}
 		now.Generation++
@@ -274,10 +287,10 @@ func (s *Service) giveUp(ctx context.Context, img Image) error {
 		return s.save(ctx, tx, now)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	s.sweep(ctx, img.Blob)
-	return nil
+	return gone, nil
 }
 
 // Recover makes good what a crash left: uploads that nobody is at any more go
@@ -292,7 +305,7 @@ func (s *Service) Recover(ctx context.Context) error {
 	}
 	for _, img := range images {
 		s.log.InfoContext(ctx, "an upload was cut off by a restart", "image_id", img.ID)
-		if err := s.giveUp(ctx, img); err != nil {
+		if _, err := s.giveUp(ctx, img); err != nil {
 			return err
 		}
 	}
