@@ -362,6 +362,9 @@ func TestBadInput(t *testing.T) {
 	if a := c.want(200, owner, "GET /v2/images/"+id, ""); a.body["status"] != "queued" {
 		t.Error(a.raw)
 	}
+	c.want(404, owner, "GET /v2/images/", "")
+	c.want(404, owner, "DELETE /v2/images/", "")
+	c.want(300, owner, "GET /v2/", "")
 	protected := c.create(`{"protected": true}`)
 	c.want(403, owner, "DELETE /v2/images/"+protected, "")
 	c.want(403, owner, "POST /v2/images/"+id+"/actions/deactivate", "")

@@ -137,6 +137,12 @@ func TestUpload(t *testing.T) {
 				t.Errorf("%s left files %v", name, left)
 			}
 		}
+		if err := os.Remove(filepath.Join(w.dir, "blobs", got.Blob)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.Open(t.Context(), alice, img.ID); !fault.Has(err, fault.CodeImageCorrupt) {
+			t.Error("bytes that are gone:", err)
+		}
 		if err := w.Delete(t.Context(), alice, img.ID); err != nil || len(w.files(t)) != 0 {
 			t.Error("delete left", w.files(t), err)
 		}

@@ -222,6 +222,9 @@ func (c *call) match(r *http.Request) ([]*bound, []string, error) {
 	if err != nil {
 		return nil, nil, fault.Because(err, fault.CodeRestBadJson, "The path is not well formed.")
 	}
+	if d, strict := c.api.Dialect.(interface{ emptyID(path string) bool }); strict && d.emptyID(strings.TrimPrefix(r.URL.EscapedPath(), c.api.Mount)) {
+		return nil, nil, nil
+	}
 	routes, values := c.api.root.find(segs, nil)
 	after := c.api.ProjectAfter
 	if after != "" && len(segs) >= 2 && segs[0] == after && id.IsUUID(segs[1]) && len(routes) == 0 {

@@ -155,6 +155,13 @@ type glanceDialect struct{ spoken }
 // GlanceDialect is the image service's.
 func GlanceDialect() Dialect { return glanceDialect{spoken{http.StatusRequestEntityTooLarge}} }
 
+// emptyID says that a path ends where an id should stand: /v2/images/ is an image
+// without a name, not the list, so that a client with an empty variable does not
+// take the list for an image.
+func (glanceDialect) emptyID(path string) bool {
+	return strings.HasSuffix(path, "/") && strings.Count(path, "/") > 2
+}
+
 // ContentType is left to the handlers: PATCH has types of its own.
 func (glanceDialect) ContentType(string) error { return nil }
 

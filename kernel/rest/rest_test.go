@@ -163,7 +163,7 @@ func TestDialects(t *testing.T) {
 		"keystone":        {rest.KeystoneDialect(), missing, "", 404, `{"error":{"code":404,"message":"Network x could not be found.","title":"Not Found"}}`},
 		"glance json":     {rest.GlanceDialect(), missing, "application/json", 404, `{"code":"404 Not Found","message":"Network x could not be found.\u003cbr /\u003e\u003cbr /\u003e\n\n\n","title":"Not Found"}`},
 		"glance html":     {rest.GlanceDialect(), missing, "*/*", 404, "<h1>404 Not Found</h1>"},
-		"placement":       {rest.PlacementDialect(), missing, "", 404, `"code":"NetworkNotFound"`},
+		"placement":       {rest.PlacementDialect(), missing, "", 404, `"code":"placement.undefined_code"`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
