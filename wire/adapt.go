@@ -139,3 +139,19 @@ func (v volumesFor) Await(ctx context.Context, id string) (compute.Volume, error
 	vol, err := v.Service.Await(ctx, id)
 	return computeVolume(vol), err
 }
+
+// Release ends a server's attachment of a volume.
+func (v volumesFor) Release(ctx context.Context, volumeID, serverID string) error {
+	found, err := v.Service.AttachmentsOf(ctx, []string{serverID})
+	if err != nil {
+		return err
+	}
+	for _, a := range found[serverID] {
+		if a.VolumeID == volumeID {
+			if err := v.Service.Detach(ctx, a.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

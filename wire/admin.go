@@ -152,7 +152,7 @@ func (s *System) hostStatus(ctx context.Context, st *Status) {
 	}
 	now := s.clock.Now()
 	for _, h := range known {
-		one := HostStatus{Name: h.Name, State: "up", Hypervisor: h.HypervisorType, Accelerator: h.Accelerator}
+		one := HostStatus{Name: h.Name, State: "up", Hypervisor: h.Record.HypervisorType, Accelerator: h.Record.Accelerator}
 		if !h.Up(now) {
 			one.State = "down"
 			st.Unhealthy = append(st.Unhealthy, Trouble{"host " + h.Name, "it has not reported lately; its guests may run, but cannot be changed"})
@@ -189,10 +189,16 @@ func (s *System) StopGuests(stop bool) error {
 	done := make(chan error)
 	n := 0
 	for _, h := range s.hosts.all() {
-		for _, g := range h.agent.Descriptions() {
-			n++
-			g.Power = hostapi.PowerOff
-			go func() { done <- h.hypervisor.Ensure(ctx, agent.Machine{Guest: g}, 20*time.Second) }()
+		guests, err := h.hypervisor.Guests(ctx)
+		if err != nil {
+			firstErr = err
+		}
+		for _, g := range guests {
+			if g.State == hostapi.GuestRunning || g.State == hostapi.GuestPaused {
+				n++
+				off := agent.Machine{Guest: hostapi.Guest{ID: g.ID, Power: hostapi.PowerOff}}
+				go func() { done <- h.hypervisor.Ensure(ctx, off, 20*time.Second) }()
+			}
 		}
 	}
 	for range n {

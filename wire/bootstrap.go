@@ -65,9 +65,7 @@ func (s *System) flavors(ctx context.Context) error {
 
 // startLoops starts the reconcilers of the control plane.
 func (s *System) startLoops(ctx context.Context) error {
-	for _, l := range s.flows.Loops() {
-		s.loops.Add(l)
-	}
+	s.loops.Add(s.flows.Loop())
 	s.loops.Add(reconcile.Loop{Name: "image uploads", Every: time.Minute, Run: s.image.Recover})
 	s.loops.Add(reconcile.Loop{Name: "saga history", Every: time.Hour, Run: s.forgetSagas})
 	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -64,6 +64,25 @@ func (h *hosts) all() []*host {
 	return out
 }
 
+// freeze pauses whoever uses a volume, on whichever host, until thaw.
+func (h *hosts) freeze(ctx context.Context, volumeID string) (thaw func(), err error) {
+	var undo []func()
+	thaw = func() {
+		for _, f := range undo {
+			f()
+		}
+	}
+	for _, one := range h.all() {
+		f, err := one.agent.FreezeVolume(ctx, volumeID)
+		if err != nil {
+			thaw()
+			return nil, err
+		}
+		undo = append(undo, f)
+	}
+	return thaw, nil
+}
+
 // Close ends the agents; guests and wiring stay.
 func (h *hosts) Close() error {
 	var errs []error
@@ -94,7 +113,6 @@ func hypervisorKind(setting string) string {
 
 // openHosts starts the agents of this process.
 func (s *System) openHosts(ctx context.Context) error {
-	s.hosts = &hosts{byName: map[string]*host{}}
 	if s.hypervisor == "fake" {
 		return s.openFakeHosts(ctx)
 	}

@@ -82,7 +82,7 @@ func (s *System) openServices(ctx context.Context) error {
 		Placement: placementFor{s.placement, [3]float64{s.opt.Config.Float("cpu_ratio"), s.opt.Config.Float("ram_ratio"), s.opt.Config.Float("disk_ratio")}}, Images: imagesFor{s.image}, Network: networkFor{s.network}, Volumes: volumesFor{s.volume}, Identity: s.identity})
 	s.flows = computeflow.New(s.sagas, s.compute)
 	s.compute.Run(s.flows)
-	s.stops = append(s.stops, s.flows.Serve())
+	s.stops = append(s.stops, s.flows.Close)
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (s *System) openIdentity() error {
 }
 
 func (s *System) openVolume(ctx context.Context) error {
-	backend, err := filevolume.Open(filevolume.Config{Dir: s.dir.File("volumes")})
+	backend, err := filevolume.Open(filevolume.Config{Dir: s.dir.File("volumes"), Freeze: s.hosts.freeze})
 	if err != nil {
 		return fmt.Errorf("volume store: %w", err)
 	}
@@ -109,8 +109,10 @@ func (s *System) openVolume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.volume = volume.New(volume.Config{DB: s.db, Store: volumestore.New(), Flows: volumeflow.New(s.sagas), Backend: backend, Images: volumeImages{s.image}, Clock: s.clock, IDs: s.ids, Log: s.log,
-		Host: host, Extended: s.volumeExtended})
+	cfg := volume.Config{DB: s.db, Store: volumestore.New(), Backend: backend, Images: volumeImages{s.image}, Clock: s.clock, IDs: s.ids, Log: s.log, Host: host}
+	cfg.Flows = volumeflow.Register(s.sagas, volumeflow.Config{DB: s.db, Store: cfg.Store, Backend: backend, Images: cfg.Images, Clock: s.clock, IDs: s.ids,
+		Pool: volume.New(cfg).Pool(), Extended: s.volumeExtended})
+	s.volume = volume.New(cfg)
 	return s.volume.Prepare(ctx)
 }
 
@@ -130,9 +132,17 @@ func (s *System) rewire(host string, portIDs []string) {
 	}()
 }
 
-// volumeExtended tells a running guest that one of its disks has grown.
+// volumeExtended grows the disk that a running server has open.
 func (s *System) volumeExtended(ctx context.Context, serverID, volumeID string, sizeMiB int64) error {
-	return s.compute.VolumeExtended(ctx, serverID, volumeID, sizeMiB)
+	srv, err := s.compute.Get(ctx, auth.System("volume extended"), serverID)
+	if err != nil {
+		return err
+	}
+	a, err := s.hosts.Agent(srv.Host)
+	if err != nil {
+		return err
+	}
+	return a.ResizeVolume(ctx, serverID, volumeID, sizeMiB)
 }
 
 // Table is a service's routes, for coverage and for walks.
@@ -154,7 +164,7 @@ func (s *System) tables() []Table {
 		{"glance", "/image", imageapi.New(s.image).Routes()},
 		{"neutron", "/network", networkapi.New(s.network).Routes()},
 		{"cinder", "/volume", volumeapi.New(s.volume).Routes()},
-		{"nova", "/compute", computeapi.New(s.compute, "").Routes()},
+		{"nova", "/compute", computeapi.New(s.compute).Routes()},
 	}
 }
 
