@@ -25,18 +25,18 @@ var converters = map[string]func(any) (any, error){
 		}
 		return v, nil
 	},
-	"string_to_case_insensitive":         func(v any) (any, error) { return lower(v), nil },
-	"cidr_to_canonical_format":           toCIDR,
-	"ip_to_canonical_format":             toIP,
+	"string_to_case_insensitive":           func(v any) (any, error) { return lower(v), nil },
+	"cidr_to_canonical_format":             toCIDR,
+	"ip_to_canonical_format":               toIP,
 	"allocation_pools_to_canonical_format": toPools,
-	"sanitized_mac_address":              toMAC,
-	"mac_if_none":                        toMAC,
-	"protocol":                           toProtocol,
-	"to_protocol":                        toProtocol,
-	"ethertype_to_case_insensitive":      toEthertype,
-	"validate_port_value":                toPort,
-	"ip_prefix_to_cidr":                  toPrefix,
-	"valid_object_type":                  toObjectType,
+	"sanitized_mac_address":                toMAC,
+	"mac_if_none":                          toMAC,
+	"protocol":                             toProtocol,
+	"to_protocol":                          toProtocol,
+	"ethertype_to_case_insensitive":        toEthertype,
+	"validate_port_value":                  toPort,
+	"ip_prefix_to_cidr":                    toPrefix,
+	"valid_object_type":                    toObjectType,
 }
 
 func nullOr(f func(any) (any, error)) func(any) (any, error) {

@@ -253,7 +253,7 @@ func owned(scope auth.Scope) auth.Target {
 // viewOf decides what a caller sees of a collection: everything where the rule
 // holds on objects of others too.
 func viewOf(scope auth.Scope, r *Resource) (View, error) {
-	rule := "get_" + r.Singular
+	rule := ruleFor("get_" + r.Singular)
 	if scope.May(rule, foreign()) {
 		return View{All: true, Project: scope.ProjectID}, nil
 	}
@@ -261,6 +261,15 @@ func viewOf(scope auth.Scope, r *Resource) (View, error) {
 		return View{}, scope.Check(rule, foreign())
 	}
 	return View{Project: scope.ProjectID}, scope.Check(rule, owned(scope))
+}
+
+// ruleFor is the rule of an action; one without a rule of its own has the
+// default rule.
+func ruleFor(action string) string {
+	if rules()[action] {
+		return action
+	}
+	return "default"
 }
 
 // get reads one row whoever owns it.
@@ -321,7 +330,7 @@ func (w *work) target(r *Resource, row Row) (auth.Target, error) {
 
 // allow decides an action and every attribute the caller set.
 func (w *work) allow(action string, r *Resource, p prepared, t auth.Target) error {
-	if err := w.scope.Check(action, t); err != nil {
+	if err := w.scope.Check(ruleFor(action), t); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.given)) {
@@ -383,6 +392,11 @@ func (w *work) mayChange(action string, r *Resource, old Row, p prepared) error 
 // ofNetwork lets rules of ports and subnets look at their network.
 func ofNetwork(w *work, row Row, t auth.Target) error {
 	id := row.Str("network_id")
+	if !row.Has("created_at") {
+		if _, err := w.visibleNetwork(id); err != nil {
+			return err
+		}
+	}
 	lazy := func(attr string) policy.Lazy {
 		return func() (any, bool) {
 			n, err := w.network(id)
@@ -394,7 +408,24 @@ func ofNetwork(w *work, row Row, t auth.Target) error {
 	return nil
 }
 
+// visibleNetwork reads a network that the caller may use, once a change.
+func (w *work) visibleNetwork(id string) (Row, error) {
+	if n, ok := w.usable[id]; ok {
+		return n, nil
+	}
+	n, err := w.find(Networks, w.seesNetworks(), id)
+	if err == nil {
+		w.usable[id], w.networks[id] = n, n
+	}
+	return n, err
+}
+
 func ofGroup(w *work, row Row, t auth.Target) error {
+	if !row.Has("created_at") {
+		if _, err := w.find(SecurityGroups, View{All: w.scope.IsAdmin(), Project: w.scope.ProjectID}, row.Str("security_group_id")); err != nil {
+			return err
+		}
+	}
 	owner := policy.Lazy(func() (any, bool) {
 		g, err := w.get(SecurityGroups, row.Str("security_group_id"))
 		return g["project_id"], err == nil
@@ -405,6 +436,11 @@ func ofGroup(w *work, row Row, t auth.Target) error {
 }
 
 func ofFloatingIP(w *work, row Row, t auth.Target) error {
+	if !row.Has("created_at") {
+		if _, err := w.find(FloatingIPs, View{All: w.scope.IsAdmin(), Project: w.scope.ProjectID}, row.Str("floatingip_id")); err != nil {
+			return err
+		}
+	}
 	owner := policy.Lazy(func() (any, bool) {
 		f, err := w.get(FloatingIPs, row.Str("floatingip_id"))
 		return f["project_id"], err == nil
@@ -453,4 +489,3 @@ func ParseIfMatch(header string) (int64, error) {
 	}
 	return 0, malformed("Invalid value for If-Match header: %s", header)
 }
-

@@ -125,7 +125,7 @@ func fillGroups(ctx context.Context, s *Service, rd db.Reader, view View, rows [
 	if err != nil {
 		return err
 	}
-	
+
 	of := map[string][]any{}
 	for _, r := range rules {
 		of[r.Str("security_group_id")] = append(of[r.Str("security_group_id")], Render(SecurityGroupRules, r, nil, nil))
@@ -139,7 +139,6 @@ func fillGroups(ctx context.Context, s *Service, rd db.Reader, view View, rows [
 	}
 	return nil
 }
-
 
 func createRule(w *work, p prepared) (Row, error) {
 	row := p.row
@@ -342,4 +341,3 @@ func (s *Service) ChangeAddresses(ctx context.Context, scope auth.Scope, id stri
 	})
 	return out, err
 }
-

@@ -16,9 +16,9 @@ type FixedIP struct {
 
 func (f FixedIP) addr() netip.Addr { a, _ := netip.ParseAddr(f.IPAddress); return a }
 
-// usable are the subnets of a network that a port of this owner takes addresses
+// subnetsFor are the subnets of a network that a port of this owner takes addresses
 // from: those made for its kind, or else those made for nobody in particular.
-func (w *work) usable(networkID, owner string) ([]Row, error) {
+func (w *work) subnetsFor(networkID, owner string) ([]Row, error) {
 	all, err := w.list(Subnets, everything, Is("network_id", networkID))
 	if err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (w *work) allocate(port Row, wants []FixedIP, chosen bool) ([]FixedIP, erro
 	if chosen && len(wants) == 0 {
 		return fixed, nil
 	}
-	subnets, err := w.usable(port.Str("network_id"), port.Str("device_owner"))
+	subnets, err := w.subnetsFor(port.Str("network_id"), port.Str("device_owner"))
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type DHCPOpt struct {
 
 func createPort(w *work, p prepared) (Row, error) {
 	row := p.row
-	n, err := w.find(Networks, w.seesNetworks(), row.Str("network_id"))
+	n, err := w.visibleNetwork(row.Str("network_id"))
 	if err != nil {
 		return nil, err
 	}

@@ -180,13 +180,14 @@ type work struct {
 	hosts    map[string]bool            // hosts on which anything may have
 	groups   map[string]bool            // groups whose members changed
 	networks map[string]Row             // read already
+	usable   map[string]Row             // likewise, and the caller may use them
 }
 
 // change runs f as one transaction and tells hosts afterwards.
 func (s *Service) change(ctx context.Context, scope auth.Scope, f func(w *work) error) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		w := &work{s: s, ctx: ctx, tx: tx, scope: scope, now: s.cfg.Clock.Now(),
-			ports: map[string]map[string]bool{}, hosts: map[string]bool{}, groups: map[string]bool{}, networks: map[string]Row{}}
+			ports: map[string]map[string]bool{}, hosts: map[string]bool{}, groups: map[string]bool{}, networks: map[string]Row{}, usable: map[string]Row{}}
 		if err := f(w); err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ func isAuto(sub Row) bool {
 
 func createSubnet(w *work, p prepared) (Row, error) {
 	row := p.row
-	n, err := w.find(Networks, w.seesNetworks(), row.Str("network_id"))
+	n, err := w.visibleNetwork(row.Str("network_id"))
 	if err != nil {
 		return nil, err
 	}

@@ -490,8 +490,8 @@ func isServiceTypes(v, _ any) string {
 	return ""
 }
 
-// filterValue brings a query's text into the form its column is stored in.
-func filterValue(a contract.Attribute, kind Kind, s string) (any, error) {
+// FilterValue brings a query's text into the form its column is stored in.
+func FilterValue(a contract.Attribute, kind Kind, s string) (any, error) {
 	switch kind {
 	case Flag:
 		return toBool(s)

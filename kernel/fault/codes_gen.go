@@ -21,6 +21,11 @@ const (
 	CodeAuthUnauthenticated              Code = "auth.unauthenticated"
 	CodeBusNobody                        Code = "bus.nobody"
 	CodeComputeActionNotFound            Code = "compute.action_not_found"
+	CodeComputeAggregateExists           Code = "compute.aggregate_exists"
+	CodeComputeAggregateHost             Code = "compute.aggregate_host"
+	CodeComputeAggregateInvalid          Code = "compute.aggregate_invalid"
+	CodeComputeAggregateNotFound         Code = "compute.aggregate_not_found"
+	CodeComputeApiRemoved                Code = "compute.api_removed"
 	CodeComputeAttachmentNotFound        Code = "compute.attachment_not_found"
 	CodeComputeBadBlockDevice            Code = "compute.bad_block_device"
 	CodeComputeBadFilter                 Code = "compute.bad_filter"
@@ -28,6 +33,7 @@ const (
 	CodeComputeBadImage                  Code = "compute.bad_image"
 	CodeComputeBadKeypair                Code = "compute.bad_keypair"
 	CodeComputeBadNetwork                Code = "compute.bad_network"
+	CodeComputeBadProject                Code = "compute.bad_project"
 	CodeComputeBadRequest                Code = "compute.bad_request"
 	CodeComputeBadUserData               Code = "compute.bad_user_data"
 	CodeComputeBadZone                   Code = "compute.bad_zone"
@@ -42,6 +48,7 @@ const (
 	CodeComputeFlavorMemoryTooSmall      Code = "compute.flavor_memory_too_small"
 	CodeComputeFlavorNotFound            Code = "compute.flavor_not_found"
 	CodeComputeFlavorZeroDisk            Code = "compute.flavor_zero_disk"
+	CodeComputeGroupNotFound             Code = "compute.group_not_found"
 	CodeComputeHostInUse                 Code = "compute.host_in_use"
 	CodeComputeHostUnavailable           Code = "compute.host_unavailable"
 	CodeComputeHostUnknown               Code = "compute.host_unknown"
@@ -251,6 +258,11 @@ var definitions = map[Code]Definition{
 	CodeAuthUnauthenticated:              {Code: CodeAuthUnauthenticated, Kind: Unauthenticated, Type: "", Hint: "Get a new token from the identity service.", Meaning: "No token, or one that is not valid any more."},
 	CodeBusNobody:                        {Code: CodeBusNobody, Kind: Unavailable, Type: "", Hint: "Look at 'altostack status' to see which hosts and services are up.", Meaning: "No process answers the subject."},
 	CodeComputeActionNotFound:            {Code: CodeComputeActionNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no action with that request id."},
+	CodeComputeAggregateExists:           {Code: CodeComputeAggregateExists, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "An aggregate of that name exists."},
+	CodeComputeAggregateHost:             {Code: CodeComputeAggregateHost, Kind: Conflict, Type: "", Hint: "", Meaning: "The host cannot be put into the aggregate or taken out of it."},
+	CodeComputeAggregateInvalid:          {Code: CodeComputeAggregateInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "The aggregate cannot be changed in this way."},
+	CodeComputeAggregateNotFound:         {Code: CodeComputeAggregateNotFound, Kind: NotFound, Type: "", Hint: "List the aggregates.", Meaning: "No such aggregate, or the host is not in it."},
+	CodeComputeApiRemoved:                {Code: CodeComputeApiRemoved, Kind: Gone, Type: "", Hint: "Use the service that took this API over.", Meaning: "The API was removed from OpenStack."},
 	CodeComputeAttachmentNotFound:        {Code: CodeComputeAttachmentNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The volume is not attached to the server."},
 	CodeComputeBadBlockDevice:            {Code: CodeComputeBadBlockDevice, Kind: Invalid, Type: "", Hint: "", Meaning: "A block device mapping cannot be used."},
 	CodeComputeBadFilter:                 {Code: CodeComputeBadFilter, Kind: Invalid, Type: "", Hint: "", Meaning: "A list's filter cannot be understood."},
@@ -258,6 +270,7 @@ var definitions = map[Code]Definition{
 	CodeComputeBadImage:                  {Code: CodeComputeBadImage, Kind: Invalid, Type: "", Hint: "Name an image that is active and visible to the project.", Meaning: "The request names an image that it cannot use."},
 	CodeComputeBadKeypair:                {Code: CodeComputeBadKeypair, Kind: Invalid, Type: "", Hint: "Import the key pair first.", Meaning: "The request names a key pair that the user does not have."},
 	CodeComputeBadNetwork:                {Code: CodeComputeBadNetwork, Kind: Invalid, Type: "", Hint: "List the networks.", Meaning: "The request names a network that it cannot use."},
+	CodeComputeBadProject:                {Code: CodeComputeBadProject, Kind: Invalid, Type: "", Hint: "List the projects.", Meaning: "The request names a project that does not exist."},
 	CodeComputeBadRequest:                {Code: CodeComputeBadRequest, Kind: Invalid, Type: "", Hint: "", Meaning: "The parts of the request contradict each other."},
 	CodeComputeBadUserData:               {Code: CodeComputeBadUserData, Kind: Invalid, Type: "", Hint: "Encode user data as base64 of at most 65535 characters.", Meaning: "User data cannot be understood."},
 	CodeComputeBadZone:                   {Code: CodeComputeBadZone, Kind: Invalid, Type: "", Hint: "List the availability zones.", Meaning: "The request names an availability zone that does not exist."},
@@ -272,6 +285,7 @@ var definitions = map[Code]Definition{
 	CodeComputeFlavorMemoryTooSmall:      {Code: CodeComputeFlavorMemoryTooSmall, Kind: Invalid, Type: "", Hint: "Choose a flavor with more memory.", Meaning: "The flavor's memory is less than the image needs."},
 	CodeComputeFlavorNotFound:            {Code: CodeComputeFlavorNotFound, Kind: NotFound, Type: "", Hint: "List the flavors.", Meaning: "The flavor does not exist, or is not open to the project."},
 	CodeComputeFlavorZeroDisk:            {Code: CodeComputeFlavorZeroDisk, Kind: Forbidden, Type: "", Hint: "Boot from a volume.", Meaning: "Only volume-backed servers may use a flavor without a disk."},
+	CodeComputeGroupNotFound:             {Code: CodeComputeGroupNotFound, Kind: NotFound, Type: "", Hint: "List the server groups.", Meaning: "No such server group."},
 	CodeComputeHostInUse:                 {Code: CodeComputeHostInUse, Kind: Conflict, Type: "", Hint: "Delete or move its servers first.", Meaning: "The host still has servers."},
 	CodeComputeHostUnavailable:           {Code: CodeComputeHostUnavailable, Kind: Unavailable, Type: "", Hint: "Wait until the host is back.", Meaning: "The server's host does not answer."},
 	CodeComputeHostUnknown:               {Code: CodeComputeHostUnknown, Kind: NotFound, Type: "", Hint: "Let the host register first.", Meaning: "No host of that name has registered."},
