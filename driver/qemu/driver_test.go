@@ -425,6 +425,17 @@ func TestRecordThatIsBrokenCostsOneGuestOnly(t *testing.T) {
 	r.await(hostapi.GuestRunning)
 }
 
+func TestProcessThatSaysItEndsAndDoesNotIsKilled(t *testing.T) {
+	r := newRig(t)
+	r.must(r.Ensure(within(t), machine(), 0))
+	q := r.fake.qemu(guestID)
+	q.happen("running", "SHUTDOWN", object{"guest": false, "reason": "host-signal"})
+	r.advanceUntil(q.gone())
+	if g := r.await(hostapi.GuestCrashed); !strings.Contains(g.Reason, "host-signal") {
+		t.Errorf("crashed because %s", g.Reason)
+	}
+}
+
 func TestRestOfARemovalIsSwept(t *testing.T) {
 	r := newRig(t)
 	r.must(os.Mkdir(filepath.Join(r.run, guestID), 0o700)) // its record is gone already

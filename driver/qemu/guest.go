@@ -272,6 +272,7 @@ func (g *guest) handle(mon *qmp.Client, event qmp.Event) {
 			g.mu.Lock()
 			g.lastWords = "QEMU was told to end: " + why.Reason
 			g.mu.Unlock()
+			g.hasten()
 			return
 		}
 		g.refresh(mon)
@@ -282,6 +283,29 @@ func (g *guest) handle(mon *qmp.Client, event qmp.Event) {
 		g.stir()
 		g.mu.Unlock()
 	}
+}
+
+// hasten kills a process that said it would end and does not.
+func (g *guest) hasten() {
+	g.mu.Lock()
+	p := g.proc
+	g.mu.Unlock()
+	if p == nil {
+		return
+	}
+	g.d.work.Go(func() {
+		tick, stop := g.d.cfg.Clock.After(quitGrace)
+		defer stop()
+		select {
+		case <-p.gone():
+		case <-g.d.ctx.Done():
+		case <-tick:
+			g.d.cfg.Log.Warn("killing a QEMU that does not end", "server_id", g.id, "pid", p.pid())
+			if err := p.kill(); err != nil {
+				g.d.cfg.Log.Error("a guest's process could not be ended", "server_id", g.id, "error", err)
+			}
+		}
+	})
 }
 
 // refresh reads the run state and records it. What cannot be read now is read
@@ -344,7 +368,8 @@ func (g *guest) observe(mon *qmp.Client, status string) {
 		g.update(func(r *record) { r.Ending, r.State, r.Reason = true, state, "" })
 		ctx, cancel := context.WithTimeout(g.d.ctx, g.d.cfg.StartTimeout)
 		defer cancel()
-		_ = mon.Run(ctx, "quit", nil, nil) // not heard: whoever comes next kills it
+		_ = mon.Run(ctx, "quit", nil, nil) // not heard: it is killed
+		g.hasten()
 		return
 	}
 	if !known && !ending {
