@@ -87,6 +87,16 @@ func (a answer) str(path string) string { s, _ := a.at(path).(string); return s 
 // do sends "METHOD /path" with a body in JSON and wants a status.
 func (c *client) do(call string, status int, body string, headers ...string) answer {
 	c.t.Helper()
+	a := c.attempt(call, body, headers...)
+	if a.status != status {
+		c.t.Fatalf("%s %s: status %d, want %d: %s", call, body, a.status, status, a.text)
+	}
+	return a
+}
+
+// attempt is do for any status.
+func (c *client) attempt(call, body string, headers ...string) answer {
+	c.t.Helper()
 	method, path, _ := strings.Cut(call, " ")
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.server.URL+"/identity"+path, bytes.NewBufferString(body))
 	if err != nil {
@@ -116,9 +126,6 @@ func (c *client) do(call string, status int, body string, headers ...string) ans
 		if err := json.Unmarshal(text, &a.body); err != nil {
 			c.t.Fatalf("%s: %v in %s", call, err, text)
 		}
-	}
-	if a.status != status {
-		c.t.Fatalf("%s %s: status %d, want %d: %s", call, body, a.status, status, text)
 	}
 	return a
 }
