@@ -71,6 +71,22 @@ func (c *Client) As(token, version string) *Client {
 // Do calls, expects a status, and answers the body and the headers.
 func (c *Client) Do(method, path string, body any, status int) (map[string]any, http.Header) {
 	c.t.Helper()
+	w := c.Raw(method, path, body)
+	if w.Code != status {
+		c.t.Fatalf("%s %s (%s, %s): status %d, want %d: %s", method, path, c.Token, c.Version, w.Code, status, w.Body)
+	}
+	var out map[string]any
+	if w.Body.Len() > 0 {
+		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+			c.t.Fatalf("%s %s: %v in %s", method, path, err, w.Body)
+		}
+	}
+	return out, w.Header()
+}
+
+// Raw calls and answers whatever comes.
+func (c *Client) Raw(method, path string, body any) *httptest.ResponseRecorder {
+	c.t.Helper()
 	var in io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -87,14 +103,5 @@ func (c *Client) Do(method, path string, body any, status int) (map[string]any, 
 	}
 	w := httptest.NewRecorder()
 	c.handler.ServeHTTP(w, r)
-	if w.Code != status {
-		c.t.Fatalf("%s %s (%s, %s): status %d, want %d: %s", method, path, c.Token, c.Version, w.Code, status, w.Body)
-	}
-	var out map[string]any
-	if w.Body.Len() > 0 {
-		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
-			c.t.Fatalf("%s %s: %v in %s", method, path, err, w.Body)
-		}
-	}
-	return out, w.Header()
+	return w
 }

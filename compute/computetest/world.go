@@ -95,8 +95,12 @@ func (p Placement) Candidates(_ context.Context, _ compute.Need) ([]compute.Cand
 		return nil, err
 	}
 	var out []compute.Candidate
+	all := map[string]int{}
+	for _, h := range p.Claims {
+		all[h]++
+	}
 	for _, h := range p.Hosts {
-		if used := p.used(h); used < p.Room[h] {
+		if used := all[h]; used < p.Room[h] {
 			out = append(out, compute.Candidate{ProviderID: "rp-" + h, Name: h,
 				Capacity: map[string]int64{"VCPU": int64(p.Room[h]), "MEMORY_MB": int64(p.Room[h])}, Used: map[string]int64{"VCPU": int64(used), "MEMORY_MB": int64(used)}})
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,19 +20,45 @@ const serverColumns = `id, number, project_id, user_id, name, hostname, descript
 	access_ip_v4, access_ip_v6, reservation_id, launch_index, progress, metadata, tags, security_groups, fault, disks, user_data,
 	spec, boot_saga, tried, generation, deleted, created_at, updated_at, launched_at, ended_at`
 
-func scanServer(row db.Scanner) (compute.Server, error) {
-	var s compute.Server
-	var spec string
-	var created, updated, launched, ended int64
-	err := row.Scan(&s.ID, &s.Number, &s.ProjectID, &s.UserID, &s.Name, &s.Hostname, &s.Description, &s.VMState, &s.Task, &s.PowerState, &s.Want,
-		&s.Host, &s.Zone, &s.PinnedZone, &s.ImageID, &s.FlavorID, db.FromJSON{Into: &s.Flavor}, &s.KeyName, &s.ConfigDrive, &s.DiskConfig,
-		&s.Locked, &s.LockedBy, &s.LockedReason, &s.AccessIPv4, &s.AccessIPv6, &s.ReservationID, &s.LaunchIndex, &s.Progress,
-		db.FromJSON{Into: &s.Metadata}, db.FromJSON{Into: &s.Tags}, db.FromJSON{Into: &s.SecurityGroups}, db.FromJSON{Into: &s.Fault},
-		db.FromJSON{Into: &s.Disks}, &s.UserData, &spec, &s.BootSaga, db.FromJSON{Into: &s.Tried}, &s.Generation, &s.Deleted,
-		&created, &updated, &launched, &ended)
-	s.SetRawSpec(spec)
-	s.CreatedAt, s.UpdatedAt, s.LaunchedAt, s.EndedAt = db.Time(created), db.Time(updated), db.Time(launched), db.Time(ended)
-	return s, err
+// scanServer reads one row.
+func scanServer(row db.Scanner) (compute.Server, error) { return scanServers()(row) }
+
+// scanServers reads rows of one list. Most columns of small structured data are
+// empty or, as the flavor, the same in most rows: these are not decoded again.
+func scanServers() func(row db.Scanner) (compute.Server, error) {
+	var text string
+	var flavor compute.Flavor
+	return func(row db.Scanner) (compute.Server, error) {
+		var s compute.Server
+		var spec, raw string
+		var created, updated, launched, ended int64
+		err := row.Scan(&s.ID, &s.Number, &s.ProjectID, &s.UserID, &s.Name, &s.Hostname, &s.Description, &s.VMState, &s.Task, &s.PowerState, &s.Want,
+			&s.Host, &s.Zone, &s.PinnedZone, &s.ImageID, &s.FlavorID, &raw, &s.KeyName, &s.ConfigDrive, &s.DiskConfig,
+			&s.Locked, &s.LockedBy, &s.LockedReason, &s.AccessIPv4, &s.AccessIPv6, &s.ReservationID, &s.LaunchIndex, &s.Progress,
+			small{&s.Metadata}, small{&s.Tags}, small{&s.SecurityGroups}, small{&s.Fault},
+			small{&s.Disks}, &s.UserData, &spec, &s.BootSaga, small{&s.Tried}, &s.Generation, &s.Deleted,
+			&created, &updated, &launched, &ended)
+		if err == nil && raw != text {
+			flavor = compute.Flavor{}
+			err = json.Unmarshal([]byte(raw), &flavor)
+			text = raw
+		}
+		s.Flavor = flavor
+		s.SetRawSpec(spec)
+		s.CreatedAt, s.UpdatedAt, s.LaunchedAt, s.EndedAt = db.Time(created), db.Time(updated), db.Time(launched), db.Time(ended)
+		return s, err
+	}
+}
+
+// small is a JSON column that is mostly empty.
+type small struct{ into any }
+
+// Scan implements sql.Scanner.
+func (c small) Scan(src any) error {
+	if s, ok := src.(string); ok && (s == "" || s == "[]" || s == "{}" || s == "null") {
+		return nil
+	}
+	return db.FromJSON{Into: c.into}.Scan(src)
 }
 
 func faultText(f *compute.Fault) string {
@@ -103,7 +130,7 @@ func (*Store) Server(ctx context.Context, r db.Reader, scope auth.Scope, id stri
 
 // OnHost answers the servers that should have a guest on the host.
 func (*Store) OnHost(ctx context.Context, r db.Reader, host string) ([]compute.Server, error) {
-	return db.List(ctx, r, scanServer, "SELECT "+serverColumns+" FROM servers WHERE host = $1 AND deleted = FALSE ORDER BY number", host)
+	return db.List(ctx, r, scanServers(), "SELECT "+serverColumns+" FROM servers WHERE host = $1 AND deleted = FALSE ORDER BY number", host)
 }
 
 // ServersByID reads many servers at once.
@@ -164,7 +191,7 @@ func (s *Store) List(ctx context.Context, r db.Reader, f compute.Filter, req pag
 	if f.IDs != nil {
 		sel.In("id", f.IDs)
 	}
-	return page.List(ctx, r, sel, req, scanServer)
+	return page.List(ctx, r, sel, req, scanServers())
 }
 
 func number(sel *page.Select, column, value string) {
