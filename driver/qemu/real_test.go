@@ -134,7 +134,7 @@ func TestRealGuestThatDiesIsSeenAndStartedAgain(t *testing.T) {
 	h.ensure(m)
 	h.wantState(hostapi.GuestRunning)
 	h.must(syscall.Kill(h.guest().PID, syscall.SIGTERM))
-	if g := h.await(hostapi.GuestCrashed); !strings.Contains(g.Reason, "host-signal") {
+	if g := h.await(hostapi.GuestCrashed); !strings.Contains(g.Reason, "signal") {
 		t.Errorf("ended by a signal because: %s", g.Reason)
 	}
 }
