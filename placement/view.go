@@ -61,8 +61,7 @@ func (v *view) get(ctx context.Context, fresh bool) (*snapshot, error) {
 	now := v.s.clock.Now()
 	read, err := v.s.store.Load(ctx, v.s.db, ids)
 	if err != nil {
-		v.dirty = dirty
-		v.all = nil // nothing is known to be right
+		v.dirty = dirty // still to be read
 		return nil, err
 	}
 	if ids == nil {
