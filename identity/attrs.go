@@ -174,3 +174,21 @@ func forbidden(format string, args ...any) error {
 
 // cloned lets a closure that may run twice take attributes each time anew.
 func cloned(a Attrs) Attrs { return maps.Clone(a) }
+
+// mayChange refuses changes of an object whose option immutable is set, but for
+// one that only lifts the option. a is nil for a deletion.
+func mayChange(noun, id string, o Extra, a Attrs) error {
+	if fixed, _ := o["immutable"].(bool); !fixed {
+		return nil
+	}
+	if options, _ := a["options"].(map[string]any); len(a) == 1 && options != nil {
+		if v, has := options["immutable"]; has && v != true {
+			return nil
+		}
+	}
+	verb := "update"
+	if a == nil {
+		verb = "delete"
+	}
+	return forbidden("Unable to %s immutable %s resource: `%s. Set resource option \"immutable\" to false first.", verb, noun, id)
+}

@@ -22,10 +22,7 @@ func (s *Service) grantTarget(ctx context.Context, r db.Reader, scope auth.Scope
 			return role, err
 		}
 		if found {
-			target["target.role.name"] = role.Name
-			if role.DomainID != "" {
-				target["target.role.domain_id"] = role.DomainID
-			}
+			target["target.role.name"], target["target.role.domain_id"] = role.Name, orNone(role.DomainID)
 		} else {
 			miss("role", a.RoleID)
 		}
@@ -84,6 +81,14 @@ func (s *Service) grantPlace(ctx context.Context, r db.Reader, a Assignment, tar
 		target["target.project.domain_id"] = p.DomainID
 	}
 	return nil
+}
+
+// orNone is how rules see an attribute that is empty.
+func orNone(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 func actorKey(a Assignment) string {
@@ -298,10 +303,8 @@ func (s *Service) directAssignments(ctx context.Context, q AssignmentQuery) ([]S
 	if ids != nil {
 		match = append(match, Match{Column: "target_id", Op: OpIn, Value: ids})
 	}
-	for column, value := range map[string]string{"role_id": q.RoleID} {
-		if value != "" {
-			match = append(match, Is(column, value))
-		}
+	if q.RoleID != "" {
+		match = append(match, Is("role_id", q.RoleID))
 	}
 	if q.UserID != "" {
 		match = append(match, Is("actor_id", q.UserID), Is("actor_kind", ActorUser))
@@ -326,11 +329,8 @@ func (s *Service) directAssignments(ctx context.Context, q AssignmentQuery) ([]S
 // effectiveAssignments expands groups to members, inheritance to what lies below
 // and roles to what they imply.
 func (s *Service) effectiveAssignments(ctx context.Context, q AssignmentQuery) ([]Seen, error) {
-	rows, err := s.store.Assignments(ctx, s.db)
+	rows, err := s.relevant(ctx, q)
 	if err != nil {
-		return nil, err
-	}
-	if rows, err = s.relevant(ctx, rows, q); err != nil {
 		return nil, err
 	}
 	ids, err := s.queryTargets(ctx, q)
@@ -362,18 +362,12 @@ func (s *Service) effectiveAssignments(ctx context.Context, q AssignmentQuery) (
 	return out, nil
 }
 
-// relevant keeps the assignments of a user that was asked for.
-func (s *Service) relevant(ctx context.Context, rows []Assignment, q AssignmentQuery) ([]Assignment, error) {
-	if q.UserID == "" {
-		return rows, nil
+// relevant reads all assignments, or those of the user asked for and its groups.
+func (s *Service) relevant(ctx context.Context, q AssignmentQuery) ([]Assignment, error) {
+	if q.UserID != "" {
+		return s.assignmentsOf(ctx, q.UserID)
 	}
-	groups, err := s.store.GroupsOf(ctx, s.db, q.UserID)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(rows, func(a Assignment) bool {
-		return a.ActorID != q.UserID && !slices.Contains(groups, a.ActorID)
-	}), nil
+	return s.store.Assignments(ctx, s.db)
 }
 
 func (s *Service) expandGroups(ctx context.Context, rows []Assignment, q AssignmentQuery) ([]Seen, error) {

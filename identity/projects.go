@@ -208,6 +208,9 @@ func (s *Service) updateProject(ctx context.Context, scope auth.Scope, k kind[Pr
 		if err != nil {
 			return err
 		}
+		if err := mayChange(k.noun, id, old.Options, a); err != nil {
+			return err
+		}
 		p = old
 		change := cloned(a)
 		if err := fixed(change, old); err != nil {
@@ -288,6 +291,9 @@ func (s *Service) DeleteProject(ctx context.Context, scope auth.Scope, id string
 		if err != nil {
 			return err
 		}
+		if err := mayChange("project", id, p.Options, nil); err != nil {
+			return err
+		}
 		if p.IsDomain {
 			return s.removeDomain(ctx, tx, e, p)
 		}
@@ -333,6 +339,9 @@ func (s *Service) DeleteDomain(ctx context.Context, scope auth.Scope, id string)
 	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
 		d, err := s.domains().get(ctx, tx, scope, id)
 		if err != nil {
+			return err
+		}
+		if err := mayChange("domain", id, d.Options, nil); err != nil {
 			return err
 		}
 		return s.removeDomain(ctx, tx, e, d)

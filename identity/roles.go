@@ -61,6 +61,9 @@ func (s *Service) UpdateRole(ctx context.Context, scope auth.Scope, id string, a
 		if r, err = s.roleKind().get(ctx, tx, scope, id); err != nil {
 			return err
 		}
+		if err := mayChange("role", id, r.Options, a); err != nil {
+			return err
+		}
 		change, domain := cloned(a), r.DomainID
 		change.text("domain_id", &domain)
 		if domain != r.DomainID {
@@ -76,11 +79,15 @@ func (s *Service) UpdateRole(ctx context.Context, scope auth.Scope, id string, a
 // DeleteRole removes a role and its assignments.
 func (s *Service) DeleteRole(ctx context.Context, scope auth.Scope, id string) error {
 	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if _, err := s.roleKind().get(ctx, tx, scope, id); err != nil {
+		r, err := s.roleKind().get(ctx, tx, scope, id)
+		if err != nil {
+			return err
+		}
+		if err := mayChange("role", id, r.Options, nil); err != nil {
 			return err
 		}
 		e.touched(keyRoles)
-		_, err := s.tables.Roles.Remove(ctx, tx, Is("id", id)) // assignments and implications follow
+		_, err = s.tables.Roles.Remove(ctx, tx, Is("id", id)) // assignments and implications follow
 		return err
 	})
 }

@@ -359,3 +359,17 @@ func TestVersionsNeedNoToken(t *testing.T) {
 	c.do("GET /v3/", 200, "")
 	c.do("GET /v3/users", 401, "")
 }
+
+func TestImmutableObjectsStay(t *testing.T) {
+	c := serve(t)
+	admin := c.admin()
+	role := "/v3/roles/" + c.cloud.Role(t, "member")
+	admin.do("PATCH "+role, 403, `{"role":{"description":"x"}}`)
+	admin.do("DELETE "+role, 403, "")
+	admin.do("PATCH "+role, 200, `{"role":{"options":{"immutable":false}}}`)
+	admin.do("PATCH "+role, 200, `{"role":{"description":"x"}}`)
+	project := "/v3/projects/" + c.cloud.Access.DemoProjectID
+	admin.do("PATCH "+project, 200, `{"project":{"options":{"immutable":true}}}`)
+	admin.do("PATCH "+project, 403, `{"project":{"enabled":false}}`)
+	admin.do("DELETE "+project, 403, "")
+}

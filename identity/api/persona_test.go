@@ -100,6 +100,15 @@ func TestPersonas(t *testing.T) {
 			t.Errorf("%s %s\n got: %s\nwant: %s", tt.call, tt.body, got, tt.allowed)
 		}
 	}
+	// A manager hands out the three ordinary roles within the domain, no others
+	// and nowhere else.
+	u := admin.do("POST /v3/users", 201, `{"user":{"name":"new","domain_id":"`+domain+`"}}`).str("user.id")
+	p := admin.do("POST /v3/projects", 201, `{"project":{"name":"new","domain_id":"`+domain+`"}}`).str("project.id")
+	manager := c.as(token["manager"])
+	manager.do("PUT /v3/projects/"+p+"/users/"+u+"/roles/"+c.cloud.Role(t, "member"), 204, "")
+	manager.do("PUT /v3/projects/"+p+"/users/"+u+"/roles/"+c.cloud.Role(t, "admin"), 403, "")
+	manager.do("PUT /v3/projects/"+c.cloud.Access.DemoProjectID+"/users/"+u+"/roles/"+c.cloud.Role(t, "member"), 403, "")
+	manager.do("DELETE /v3/projects/"+p+"/users/"+u+"/roles/"+c.cloud.Role(t, "member"), 204, "")
 	for _, u := range c.as(token["reader"]).do("GET /v3/users", 200, "").at("users").([]any) {
 		if u.(map[string]any)["domain_id"] != domain {
 			t.Errorf("a domain's reader sees %v", u)
