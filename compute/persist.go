@@ -27,8 +27,12 @@ type Store interface {
 	KeypairStore
 	QuotaStore
 	HostStore
+	AggregateStore
+	GroupStore
+	UsageStore
 	InsertServer(ctx context.Context, tx *db.Tx, s Server) error
 	SaveServer(ctx context.Context, tx *db.Tx, s Server) error
+	SaveSpec(ctx context.Context, tx *db.Tx, s Server) error
 	Server(ctx context.Context, r db.Reader, scope auth.Scope, id string, deleted bool) (Server, bool, error)
 	ServersByID(ctx context.Context, r db.Reader, ids []string) ([]Server, error)
 	OnHost(ctx context.Context, r db.Reader, host string) ([]Server, error)

@@ -78,6 +78,9 @@ func (s *Service) DeleteHost(ctx context.Context, name string) error {
 		if len(on) > 0 {
 			return fault.New(fault.CodeComputeHostInUse, "Unable to delete compute service that is hosting instances. Migrate or delete the instances first.")
 		}
+		if err := s.Store.LeaveAggregates(ctx, tx, name); err != nil {
+			return err
+		}
 		return s.Store.DeleteHost(ctx, tx, name)
 	})
 	s.HostsChanged()
