@@ -353,7 +353,10 @@ func TestBadInput(t *testing.T) {
 	c.want(400, owner, "PUT /v2/images/"+noFormat+"/file", "x", "Content-Type", octets)
 	id := c.create(`{"container_format": "bare", "disk_format": "raw"}`)
 	file := "PUT /v2/images/" + id + "/file"
-	c.want(415, owner, file, "x")
+	// image.bad_content_type names what it got.
+	if a := c.want(415, owner, file, "x"); !strings.Contains(a.raw, fault.New(fault.CodeImageBadContentType, "Invalid content type %s", "application/json").Message) {
+		t.Error(a.raw)
+	}
 	c.want(413, owner, file, strings.Repeat("x", 1<<20+1), "Content-Type", octets)
 	c.want(400, owner, file, "x", "Content-Type", octets, "X-Openstack-Image-Size", "2")
 	if a := c.want(400, owner, file, "QFI\xfb"+strings.Repeat("\x00", 100), "Content-Type", octets); !strings.Contains(a.raw, "qemu-img convert") {

@@ -44,7 +44,9 @@ type client struct {
 	h http.Handler
 }
 
-func newClient(t *testing.T) client {
+func newClient(t *testing.T) client { return newClientLogging(t, slog.New(slog.DiscardHandler)) }
+
+func newClientLogging(t *testing.T, log *slog.Logger) client {
 	d := dbtest.SQLite(t)
 	if err := d.Migrate(t.Context(), "placement", store.Migrations()); err != nil {
 		t.Fatal(err)
@@ -55,7 +57,7 @@ func newClient(t *testing.T) client {
 		t.Fatal(err)
 	}
 	a := &rest.API{Service: "placement", Mount: "/placement", Dialect: rest.PlacementDialect(), Tokens: tokens{}, Policy: rest.PolicyOf("placement", engine),
-		Clock: clock.Real{}, IDs: id.Random{}, Log: slog.New(slog.DiscardHandler), Range: api.Range(), Schemas: rest.SchemasOf("placement")}
+		Clock: clock.Real{}, IDs: id.Random{}, Log: log, Range: api.Range(), Schemas: rest.SchemasOf("placement")}
 	h, err := a.Handle(api.New(s).Routes())
 	if err != nil {
 		t.Fatal(err)
