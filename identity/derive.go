@@ -39,7 +39,7 @@ func (s *Service) derive(ctx context.Context, c Claims) (*Token, error) {
 	if !s.clock.Now().Before(c.ExpiresAt) {
 		return nil, refuse("the token expired at %s", c.ExpiresAt)
 	}
-	steps := []func(context.Context, *Token) error{s.deriveUser, s.deriveScope, s.deriveAppCred, s.deriveRoles, s.deriveRevoked}
+	steps := []func(context.Context, *Token) error{s.deriveScope, s.deriveUser, s.deriveAppCred, s.deriveRoles, s.deriveRevoked}
 	for _, step := range steps {
 		if err := step(ctx, t); err != nil {
 			return nil, err
@@ -62,43 +62,59 @@ func (s *Service) deriveUser(ctx context.Context, t *Token) error {
 	return err
 }
 
+// enabledDomain reads a domain, unless the scope already brought it.
 func (s *Service) enabledDomain(ctx context.Context, t *Token, id string) (Project, error) {
-	if id == t.UserDomain.ID && id != "" {
-		return t.UserDomain, nil
+	if id == t.ProjectDomain.ID {
+		return t.ProjectDomain, nil
+	}
+	if t.Domain != nil && id == t.Domain.ID {
+		return *t.Domain, nil
 	}
 	t.keys = append(t.keys, domainKey(id))
-	d, found, err := s.tables.Projects.Get(ctx, s.db, id)
+	line, err := s.store.Ancestors(ctx, s.db, id)
 	if err != nil {
-		return d, err
+		return Project{}, err
 	}
-	if !found || !d.IsDomain || !d.Enabled {
-		return d, refuse("domain %s is disabled or gone", id)
+	if len(line) == 0 || !line[0].IsDomain || !line[0].Enabled {
+		return Project{}, refuse("domain %s is disabled or gone", id)
 	}
-	return d, nil
+	return line[0], nil
 }
 
 func (s *Service) deriveScope(ctx context.Context, t *Token) error {
 	switch {
 	case t.Scope.ProjectID != "":
-		p, found, err := s.tables.Projects.Get(ctx, s.db, t.Scope.ProjectID)
+		return s.deriveProject(ctx, t)
+	case t.Scope.DomainID != "":
+		d, err := s.enabledDomain(ctx, t, t.Scope.DomainID)
 		if err != nil {
 			return err
 		}
-		t.keys = append(t.keys, projectKey(t.Scope.ProjectID))
-		if !found || !p.Enabled {
-			return refuse("project %s is disabled or gone", t.Scope.ProjectID)
-		}
-		t.Project = &p
-		if p.IsDomain {
-			t.ProjectDomain = p
-			return nil
-		}
-		t.ProjectDomain, err = s.enabledDomain(ctx, t, p.DomainID)
+		t.Domain, t.targets = &d, []string{d.ID}
+	case t.Scope.System:
+		t.targets = []string{systemTarget}
+	}
+	return nil
+}
+
+// deriveProject reads the project and all above it, since roles come down.
+func (s *Service) deriveProject(ctx context.Context, t *Token) error {
+	line, err := s.store.Ancestors(ctx, s.db, t.Scope.ProjectID)
+	if err != nil {
 		return err
-	case t.Scope.DomainID != "":
-		d, err := s.enabledDomain(ctx, t, t.Scope.DomainID)
-		t.Domain = &d
-		return err
+	}
+	t.keys = append(t.keys, projectKey(t.Scope.ProjectID))
+	if len(line) == 0 || !line[0].Enabled {
+		return refuse("project %s is disabled or gone", t.Scope.ProjectID)
+	}
+	for _, p := range line {
+		t.targets = append(t.targets, p.ID)
+		t.keys = append(t.keys, projectKey(p.ID))
+	}
+	t.Project, t.ProjectDomain = &line[0], line[len(line)-1]
+	t.keys = append(t.keys, domainKey(t.ProjectDomain.ID))
+	if !t.ProjectDomain.IsDomain || !t.ProjectDomain.Enabled {
+		return refuse("domain %s is disabled or gone", t.ProjectDomain.ID)
 	}
 	return nil
 }
@@ -159,23 +175,7 @@ func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
 
 // heldRoles answers the roles assigned in the scope, without what they imply.
 func (s *Service) heldRoles(ctx context.Context, t *Token, actors []string) ([]string, error) {
-	var targets []string
-	switch {
-	case t.Scope.ProjectID != "":
-		up, err := s.store.Ancestors(ctx, s.db, t.Scope.ProjectID)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range up {
-			targets = append(targets, p.ID)
-			t.keys = append(t.keys, projectKey(p.ID))
-		}
-	case t.Scope.DomainID != "":
-		targets = []string{t.Scope.DomainID}
-	default:
-		targets = []string{systemTarget}
-	}
-	rows, err := s.store.Assignments(ctx, s.db, Match{Column: "actor_id", Op: OpIn, Value: actors}, Match{Column: "target_id", Op: OpIn, Value: targets})
+	rows, err := s.store.Assignments(ctx, s.db, Match{Column: "actor_id", Op: OpIn, Value: actors}, Match{Column: "target_id", Op: OpIn, Value: t.targets})
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,8 @@ type Tables struct {
 type Store interface {
 	Tables() Tables
 
-	// Ancestors answers the project itself first, then its parents up to its domain.
+	// Ancestors answers the project itself first, then its parents up to its
+	// domain, all without tags.
 	Ancestors(ctx context.Context, r db.Reader, projectID string) ([]Project, error)
 	// Subtree answers the descendants, parents before children.
 	Subtree(ctx context.Context, r db.Reader, projectID string) ([]Project, error)

@@ -393,10 +393,16 @@ func (s *Service) removeDomain(ctx context.Context, tx *db.Tx, e *effects, d Pro
 // Parents answers the projects above one, nearest first, without the domain.
 func (s *Service) Parents(ctx context.Context, id string) ([]Project, error) {
 	line, err := s.store.Ancestors(ctx, s.db, id)
-	if err != nil || len(line) == 0 {
+	if err != nil || len(line) < 2 {
 		return nil, err
 	}
-	return line[1:], nil
+	ids := make([]string, 0, len(line))
+	for _, p := range line[1:] {
+		ids = append(ids, p.ID)
+	}
+	rows, err := s.tables.Projects.List(ctx, s.db, Match{Column: "id", Op: OpIn, Value: ids}) // with tags
+	slices.SortFunc(rows, func(a, b Project) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
+	return rows, err
 }
 
 // Subtree answers the projects below one, parents before children.

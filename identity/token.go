@@ -157,7 +157,8 @@ type Token struct {
 	AppCred       *AppCred
 	AccessRules   []AccessRule
 	Principal     *auth.Principal
-	keys          []string
+	keys          []string // what it depends on
+	targets       []string // where assignments that matter are made
 }
 
 // Unscoped tells whether the token holds no role anywhere.

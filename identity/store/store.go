@@ -45,7 +45,8 @@ func (*Store) Tables() identity.Tables {
 
 const projectColumns = "p.id, p.name, p.domain_id, p.parent_id, p.is_domain, p.enabled, p.description, p.options, p.extra"
 
-// Ancestors answers the project first and its domain last.
+// Ancestors answers the project first and its domain last, without their tags,
+// as every token asks for them.
 func (*Store) Ancestors(ctx context.Context, r db.Reader, projectID string) ([]identity.Project, error) {
 	const q = `
 		WITH RECURSIVE up (id, parent_id, depth) AS (
@@ -54,7 +55,11 @@ func (*Store) Ancestors(ctx context.Context, r db.Reader, projectID string) ([]i
 			SELECT q.id, q.parent_id, up.depth + 1 FROM projects q JOIN up ON q.id = up.parent_id
 		)
 		SELECT ` + projectColumns + ` FROM up JOIN projects p ON p.id = up.id ORDER BY up.depth`
-	return listProjects(ctx, r, "ancestors", q, projectID)
+	rows, err := db.List(ctx, r, scanProject, q, projectID)
+	if err != nil {
+		return nil, fmt.Errorf("ancestors of project %s: %w", projectID, err)
+	}
+	return rows, nil
 }
 
 // Subtree answers the descendants, parents before children.
@@ -66,16 +71,12 @@ func (*Store) Subtree(ctx context.Context, r db.Reader, projectID string) ([]ide
 			SELECT q.id, down.depth + 1 FROM projects q JOIN down ON q.parent_id = down.id
 		)
 		SELECT ` + projectColumns + ` FROM down JOIN projects p ON p.id = down.id ORDER BY down.depth, p.id`
-	return listProjects(ctx, r, "subtree", q, projectID)
-}
-
-func listProjects(ctx context.Context, r db.Reader, what, q, projectID string) ([]identity.Project, error) {
 	rows, err := db.List(ctx, r, scanProject, q, projectID)
 	if err == nil && len(rows) > 0 {
 		err = addTags(ctx, r, rows)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s of project %s: %w", what, projectID, err)
+		return nil, fmt.Errorf("subtree of project %s: %w", projectID, err)
 	}
 	return rows, nil
 }
