@@ -183,15 +183,15 @@ func cmdTrace29(ts *testscript.TestScript, _ bool, args []string) {
 	var t struct {
 		Trace struct {
 			Steps []struct {
-				Step          int
+				Number        int
 				Outcome, Name string
 			}
 		}
 	}
 	ts.Check(json.Unmarshal([]byte(out), &t))
 	for i, s := range t.Trace.Steps {
-		if s.Step != i+1 || s.Outcome != "ok" && (s.Outcome != "skipped" || s.Step < 26 || s.Step > 28) {
-			ts.Fatalf("step %d is %d %s: %s\n%s", i+1, s.Step, s.Name, s.Outcome, out)
+		if s.Number != i+1 || s.Outcome != "ok" && (s.Outcome != "skipped" || s.Number < 26 || s.Number > 28) {
+			ts.Fatalf("step %d is %d %s: %s\n%s", i+1, s.Number, s.Name, s.Outcome, out)
 		}
 	}
 	if len(t.Trace.Steps) != 29 {

@@ -157,7 +157,10 @@ func (s *System) run(ctx context.Context) error {
 	if err := s.sagas.Start(ctx); err != nil {
 		return err
 	}
-	return s.startLoops(ctx)
+	if err := s.startLoops(ctx); err != nil || s.opt.NoListen {
+		return err
+	}
+	return s.listenAdmin() // last: who asks for the status may rely on all of it
 }
 
 // URL is where clients reach the cloud.
@@ -255,7 +258,7 @@ func (s *System) listen(context.Context) error {
 		s.publicURL = "http://" + s.localHost
 	}
 	s.serve(l, rest.PublicAt(s.opt.Config.String("public_url"), s.handler))
-	return s.listenAdmin()
+	return nil
 }
 
 func (s *System) serve(l net.Listener, h http.Handler) {

@@ -90,13 +90,13 @@ func serverNamed(ctx context.Context, cloud *client.Cloud, name string) (string,
 
 // traceStep is a row of the trace API.
 type traceStep struct {
-	Step      int            `json:"step"`
+	Step      int            `json:"number"`
 	Name      string         `json:"name"`
 	Component string         `json:"component"`
 	Start     time.Time      `json:"start"`
-	Duration  float64        `json:"duration_ms"`
+	Took      int64          `json:"took_us"`
 	Outcome   string         `json:"outcome"`
-	Attrs     map[string]any `json:"attrs"`
+	Attrs     map[string]any `json:"detail"`
 }
 
 // follow prints the steps; live ones as they come.
@@ -133,12 +133,12 @@ func follow(ctx context.Context, cloud *client.Cloud, serverID string, out io.Wr
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var s traceStep
-		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+		var line struct{ Step *traceStep }
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return errors.Join(fmt.Errorf("trace: %w", err), r.Close())
 		}
-		if s.Step > 0 {
-			printStep(out, s)
+		if line.Step != nil && line.Step.Outcome != "running" {
+			printStep(out, *line.Step)
 		}
 	}
 	return <-done
@@ -151,6 +151,8 @@ func printStep(out io.Writer, s traceStep) {
 		mark, paint = "✗", "\x1b[31m"
 	case "skipped":
 		mark, paint = "–", "\x1b[2m"
+	case "running":
+		mark, paint = "…", "\x1b[33m"
 	}
 	plain := "\x1b[0m"
 	if f, ok := out.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("NO_COLOR") != "" {
@@ -162,5 +164,5 @@ func printStep(out io.Writer, s traceStep) {
 			note += fmt.Sprintf("  %s: %v", k, v)
 		}
 	}
-	fmt.Fprintf(out, "%s%s %2d%s  %-28s %9s  %s%s\n", paint, mark, s.Step, plain, s.Component, fmt.Sprintf("%.2f ms", s.Duration), s.Name, strings.ReplaceAll(note, "\n", " "))
+	fmt.Fprintf(out, "%s%s %2d%s  %-28s %9s  %s%s\n", paint, mark, s.Step, plain, s.Component, fmt.Sprintf("%.2f ms", float64(s.Took)/1000), s.Name, strings.ReplaceAll(note, "\n", " "))
 }
