@@ -186,6 +186,18 @@ type placementDialect struct{ spoken }
 // PlacementDialect is the placement service's.
 func PlacementDialect() Dialect { return placementDialect{spoken{http.StatusForbidden}} }
 
+// ContentType refuses all but JSON, an unnamed type too.
+func (placementDialect) ContentType(ct string) error {
+	media, _, err := mime.ParseMediaType(ct)
+	if ct == "" {
+		media = "None"
+	}
+	if err != nil && ct != "" || media != "application/json" {
+		return fault.New(fault.CodeRestBadContentType, "The media type %s is not supported, use application/json", media)
+	}
+	return nil
+}
+
 func (placementDialect) Body(r *http.Request, f *fault.Fault, status int, requestID string) (string, []byte) {
 	if status == http.StatusUnauthorized {
 		return "application/json", unauthorized(f)

@@ -3,6 +3,9 @@ package api_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"altostack/kernel/fault"
@@ -49,6 +52,20 @@ func TestCodes(t *testing.T) {
 		log.last = ""
 		if a := c.do("admin", 39, tt.call, tt.body); log.last != tt.want {
 			t.Errorf("%s: %q, want %q: %s", tt.call, log.last, tt.want, a.raw)
+		}
+	}
+}
+
+func TestOnlyJSON(t *testing.T) {
+	c := newClient(t)
+	for _, media := range []string{"", "text/plain", "application/xml"} {
+		r := httptest.NewRequest(http.MethodPost, "http://cloud/placement/resource_providers", strings.NewReader(`{"name": "a"}`))
+		r.Header.Set("X-Auth-Token", "admin")
+		r.Header.Set("Content-Type", media)
+		w := httptest.NewRecorder()
+		c.h.ServeHTTP(w, r)
+		if w.Code != http.StatusUnsupportedMediaType {
+			t.Errorf("%q: %d %s", media, w.Code, w.Body)
 		}
 	}
 }
