@@ -56,6 +56,7 @@ type client struct {
 	cloud   *volumetest.Cloud
 	token   string
 	version string
+	extra   [2]string // one more header
 }
 
 func newClient(t testing.TB) client {
@@ -73,11 +74,13 @@ func newClient(t testing.TB) client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client{t, h, cloud, "member", "3.71"}
+	return client{t: t, h: h, cloud: cloud, token: "member", version: "3.71"}
 }
 
 func (c client) as(token string) client { c.token = token; return c }
 func (c client) at(v string) client     { c.version = v; return c }
+
+func (c client) header(name, value string) client { c.extra = [2]string{name, value}; return c }
 
 type reply struct {
 	status int
@@ -98,6 +101,9 @@ func (c client) do(method, path, body string) reply {
 	}
 	if c.version != "" {
 		r.Header.Set("OpenStack-API-Version", "volume "+c.version)
+	}
+	if c.extra[0] != "" {
+		r.Header.Set(c.extra[0], c.extra[1])
 	}
 	w := httptest.NewRecorder()
 	c.h.ServeHTTP(w, r)

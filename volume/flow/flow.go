@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"altostack/kernel/auth"
@@ -30,7 +31,8 @@ type Config struct {
 	Clock   clock.Clock
 	IDs     id.Source
 	// Pool is where volumes are put, as Service.Pool spells it; Offers is what
-	// the backend offers to the extra specs of types.
+	// the backend offers to the extra specs of types, nil: what volume.Offers
+	// says of a backend of the pool's name.
 	Pool   string
 	Offers map[string]string
 	// Extended grows the disk that a running server has open to sizeMiB; nil
@@ -63,6 +65,9 @@ type state struct {
 
 // Register adds the kinds to the engine; call it before the engine starts.
 func Register(e *saga.Engine, c Config) *Flows {
+	if c.Offers == nil {
+		c.Offers = volume.Offers(c.Pool[strings.LastIndex(c.Pool, "#")+1:])
+	}
 	f := &Flows{Config: c, engine: e}
 	f.create = saga.Register(e, f.createVolume())
 	f.remove = saga.Register(e, f.deleteVolume())

@@ -1,6 +1,7 @@
 package volumetest
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"testing"
@@ -64,3 +65,26 @@ func Start(t testing.TB, w World, fail func(saga.Point) error) *Cloud {
 
 // New is Start over a new world.
 func New(t testing.TB) *Cloud { return Start(t, NewWorld(t), nil) }
+
+// Fill puts n available volumes of 1 GiB into a project, without disks.
+func Fill(t testing.TB, c *Cloud, projectID string, n int) {
+	t.Helper()
+	err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		typ, _, err := c.Store.Type(ctx, tx, volume.DefaultTypeName, "", true)
+		if err != nil {
+			return err
+		}
+		for range n {
+			now := c.Clock.Now()
+			v := volume.Volume{ID: c.IDs.UUID(), ProjectID: projectID, UserID: "u", Name: "v", SizeGiB: 1, TypeID: typ.ID, Status: volume.StatusAvailable,
+				AttachStatus: "detached", Zone: c.Zone, Host: c.Pool(), Generation: 1, CreatedAt: now, UpdatedAt: now}
+			if err := c.Store.InsertVolume(ctx, tx, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
