@@ -3,6 +3,8 @@ package compute
 import (
 	"context"
 	"maps"
+	"regexp"
+	"slices"
 	"strconv"
 
 	"altostack/kernel/auth"
@@ -14,7 +16,8 @@ import (
 // FlavorFilter says which flavors a list has.
 type FlavorFilter struct {
 	MinDiskGiB, MinRAMMiB int
-	Public                *bool // nil: public or not
+	Public                *bool          // nil: public or not
+	Name                  *regexp.Regexp // nil: any
 }
 
 // FlavorStore is what the catalogue of flavors needs of the database, beyond
@@ -43,7 +46,18 @@ func (s *Service) Flavor(ctx context.Context, scope auth.Scope, id string) (Flav
 
 // Flavors answers one page.
 func (s *Service) Flavors(ctx context.Context, scope auth.Scope, f FlavorFilter, req page.Request) ([]Flavor, bool, error) {
-	return s.Store.ListFlavors(ctx, s.DB, scope, f, req)
+	if f.Name == nil {
+		return s.Store.ListFlavors(ctx, s.DB, scope, f, req)
+	}
+	// The two databases know no common regular expressions, and flavors are few.
+	limit := req.Limit
+	req.Limit = 0
+	all, _, err := s.Store.ListFlavors(ctx, s.DB, scope, f, req)
+	named := slices.DeleteFunc(all, func(one Flavor) bool { return !f.Name.MatchString(one.Name) })
+	if limit > 0 && len(named) > limit {
+		return named[:limit], true, err
+	}
+	return named, false, err
 }
 
 // CreateFlavor saves a flavor; without an id one is made. A taken id or name is

@@ -33,9 +33,18 @@ func (s *Service) GroupsUsed(ctx context.Context, projectID string) (int64, erro
 	return s.Store.CountGroups(ctx, s.DB, projectID)
 }
 
+// DefaultClass is the class whose limits hold for projects without their own;
+// other classes are kept and hold for nobody, as at Nova.
+const DefaultClass = "default"
+
 // DefaultLimits answers the limits of projects for which nothing was set.
 func (s *Service) DefaultLimits(ctx context.Context) (Quotas, error) {
-	return s.Store.QuotaClass(ctx, s.DB, "default")
+	return s.ClassLimits(ctx, DefaultClass)
+}
+
+// ClassLimits answers the limits of a class.
+func (s *Service) ClassLimits(ctx context.Context, class string) (Quotas, error) {
+	return s.Store.QuotaClass(ctx, s.DB, class)
 }
 
 // SetLimits changes a project's limits. Unless forced, a limit below what is used
@@ -62,13 +71,32 @@ func (s *Service) SetLimits(ctx context.Context, projectID string, limits Quotas
 	return out, err
 }
 
-// SetDefaultLimits changes what projects have for which nothing was set.
-func (s *Service) SetDefaultLimits(ctx context.Context, limits Quotas) (Quotas, error) {
-	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.SetQuotaClass(ctx, tx, "default", limits) })
+// SetClassLimits changes a class's limits.
+func (s *Service) SetClassLimits(ctx context.Context, class string, limits Quotas) (Quotas, error) {
+	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.SetQuotaClass(ctx, tx, class, limits) })
 	if err != nil {
 		return nil, err
 	}
-	return s.DefaultLimits(ctx)
+	return s.ClassLimits(ctx, class)
+}
+
+// Projects is an ability of Identity: telling whether a project exists.
+type Projects interface {
+	ProjectExists(ctx context.Context, id string) (bool, error)
+}
+
+// CheckProject refuses a project that identity says does not exist; fault
+// compute.bad_project. An identity that cannot tell refuses none, as at Nova.
+func (s *Service) CheckProject(ctx context.Context, id string) error {
+	p, can := s.Identity.(Projects)
+	if !can {
+		return nil
+	}
+	exists, err := p.ProjectExists(ctx, id)
+	if err == nil && !exists {
+		err = fault.New(fault.CodeComputeBadProject, "Project ID %s is not a valid project.", id)
+	}
+	return err
 }
 
 // ResetLimits gives a project the default limits again.

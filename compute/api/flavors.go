@@ -2,7 +2,7 @@ package api
 
 import (
 	"net/http"
-	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -43,7 +43,7 @@ func (a *Flavors) Routes() []rest.Route {
 
 var flavorPages = page.Options{Max: 1000, Default: []page.Key{{Column: "id"}},
 	Keys: map[string]string{"created_at": "created_at", "description": "COALESCE(description, '')", "disabled": "disabled", "ephemeral_gb": "ephemeral_gib", "flavorid": "id", "id": "id",
-		"is_public": "is_public", "memory_mb": "memory_mib", "name": "name", "root_gb": "disk_gib", "rxtx_factor": "rxtx", "swap": "swap_mib", "updated_at": "updated_at", "vcpus": "vcpus"}}
+		"is_public": "is_public", "memory_mb": "memory_mib", "name": "name", "root_gb": "disk_gib", "rxtx_factor": "rxtx", "swap": "swap_mib", "updated_at": "updated_at", "vcpu_weight": "id", "vcpus": "vcpus"}}
 
 // everyone's flavors are readable by any token; an administrator sees private
 // ones too.
@@ -55,7 +55,7 @@ func reach(scope auth.Scope) auth.Scope {
 func (a *Flavors) list(detail bool) rest.Handler {
 	return func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
 		q := r.URL.Query()
-		f, err := flavorFilter(q)
+		f, err := flavorFilter(r)
 		if err != nil {
 			return err
 		}
@@ -90,11 +90,17 @@ func (a *Flavors) list(detail bool) rest.Handler {
 	}
 }
 
-func flavorFilter(q url.Values) (f compute.FlavorFilter, err error) {
+func flavorFilter(r *http.Request) (f compute.FlavorFilter, err error) {
+	q := r.URL.Query()
+	if since(r, 102) && q.Get("name") != "" {
+		if f.Name, err = regexp.Compile(q.Get("name")); err != nil {
+			return f, fault.New(fault.CodeRestInvalidInput, "Invalid name filter [%s]", q.Get("name")).WithField("name")
+		}
+	}
 	for name, into := range map[string]*int{"minDisk": &f.MinDiskGiB, "minRam": &f.MinRAMMiB} {
 		if s := q.Get(name); s != "" {
 			if *into, err = strconv.Atoi(s); err != nil {
-				return f, fault.New(fault.CodeRestInvalidInput, "Invalid %s filter [%s]", map[string]string{"minDisk": "min_disk", "minRam": "minRam"}[name], s).WithField(name)
+				return f, fault.New(fault.CodeRestInvalidInput, "Invalid %s filter [%s]", name, s).WithField(name)
 			}
 		}
 	}
@@ -135,8 +141,11 @@ func (a *Flavors) view(r *http.Request, scope auth.Scope, f compute.Flavor, deta
 	if !detail {
 		return out
 	}
-	out["vcpus"], out["ram"], out["disk"], out["rxtx_factor"] = f.VCPUs, f.MemoryMiB, f.DiskGiB, f.RxTx
-	out["OS-FLV-EXT-DATA:ephemeral"], out["OS-FLV-DISABLED:disabled"], out["os-flavor-access:is_public"] = f.EphemeralGiB, f.Disabled, f.Public
+	out["vcpus"], out["ram"], out["disk"] = f.VCPUs, f.MemoryMiB, f.DiskGiB
+	out["OS-FLV-EXT-DATA:ephemeral"], out["os-flavor-access:is_public"] = f.EphemeralGiB, f.Public
+	if !since(r, 102) {
+		out["rxtx_factor"], out["OS-FLV-DISABLED:disabled"] = f.RxTx, f.Disabled
+	}
 	out["swap"] = any(f.SwapMiB)
 	if f.SwapMiB == 0 && v.Before(v2_75) {
 		out["swap"] = ""
@@ -350,6 +359,11 @@ func (a *Flavors) share(action string, open bool) rest.Handler {
 		var body struct{ Tenant string }
 		if err := rest.Decode(r, action, &body); err != nil {
 			return err
+		}
+		if open {
+			if err := a.compute.CheckProject(r.Context(), body.Tenant); err != nil {
+				return err
+			}
 		}
 		projects, err := a.compute.ShareFlavor(r.Context(), reach(scope), r.PathValue("flavor_id"), body.Tenant, open)
 		if err != nil {

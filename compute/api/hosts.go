@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ func (a *Hosts) services(w http.ResponseWriter, r *http.Request, _ auth.Scope) e
 			one := map[string]any{"binary": name, "host": controlHost, "zone": "internal", "status": "enabled", "state": "up", "disabled_reason": nil,
 				"updated_at": rest.Started(r.Context()).Format(instant), "id": any(1000001 + i)}
 			if since(r, 53) {
-				one["id"] = []string{"00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"}[i]
+				one["id"] = internalIDs[i]
 			}
 			if since(r, 11) {
 				one["forced_down"] = false
@@ -107,16 +108,36 @@ func (a *Hosts) services(w http.ResponseWriter, r *http.Request, _ auth.Scope) e
 const controlHost = "control"
 
 func noService(id string) error {
-	return fault.New(fault.CodeComputeHostUnknown, "Service %s not found.", id)
+	return fault.New(fault.CodeComputeServiceNotFound, "Service %s could not be found.", id)
 }
 
+// onlyCompute refuses to steer what is no host's service.
+func onlyCompute(binary string) error {
+	if binary == "nova-compute" {
+		return nil
+	}
+	return fault.New(fault.CodeRestInvalidInput, "Updating a %s service is not supported. Only nova-compute services can be updated.", binary).WithField("binary")
+}
+
+// internalIDs are the ids of the services of internal, from 2.53.
+var internalIDs = []string{"00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"}
+
 func (a *Hosts) byService(r *http.Request) (compute.Host, error) {
-	id := r.PathValue("service_id")
+	asked := r.PathValue("service_id")
+	if _, err := strconv.ParseInt(asked, 10, 64); !since(r, 53) && err != nil {
+		return compute.Host{}, fault.New(fault.CodeRestInvalidInput, "Invalid input received: id must be an integer").WithField("id")
+	}
+	if since(r, 53) && !id.IsUUID(asked) {
+		return compute.Host{}, fault.New(fault.CodeRestInvalidInput, "Invalid uuid %s", asked)
+	}
+	if i := slices.Index(internalIDs, asked); i >= 0 {
+		return compute.Host{}, onlyCompute(internal[i])
+	}
 	h, found, err := a.compute.HostBy(r.Context(), func(h compute.Host) bool {
-		return h.ServiceID == id || !since(r, 53) && strconv.FormatInt(h.ServiceNumber, 10) == id
+		return since(r, 53) && h.ServiceID == asked || !since(r, 53) && strconv.FormatInt(h.ServiceNumber, 10) == asked
 	})
 	if err == nil && !found {
-		err = noService(id)
+		err = noService(asked)
 	}
 	return h, err
 }
@@ -130,18 +151,15 @@ func (a *Hosts) updateService(w http.ResponseWriter, r *http.Request, _ auth.Sco
 	if err := rest.Decode(r, "", &body); err != nil {
 		return err
 	}
-	if !id.IsUUID(r.PathValue("service_id")) {
-		return fault.New(fault.CodeRestInvalidInput, "Invalid uuid %s", r.PathValue("service_id"))
-	}
-	if body.Reason != "" && body.Status != "disabled" {
-		return fault.New(fault.CodeRestInvalidInput, "Specifying disabled_reason is only allowed when disabling a service.").WithField("disabled_reason")
-	}
-	if body.Status == "" && body.ForcedDown == nil {
-		return fault.New(fault.CodeRestInvalidInput, "Missing required parameters: status, forced_down or disabled_reason")
-	}
 	h, err := a.byService(r)
 	if err != nil {
 		return err
+	}
+	if body.Reason != "" && body.Status == "enabled" {
+		return fault.New(fault.CodeRestInvalidInput, "Specifying 'disabled_reason' with status 'enabled' is invalid.").WithField("disabled_reason")
+	}
+	if body.Status == "" && body.ForcedDown == nil {
+		return fault.New(fault.CodeRestInvalidInput, "No updates were requested. Fields 'status' or 'forced_down' should be specified.")
 	}
 	h, err = a.compute.SetHost(r.Context(), h.Name, func(h *compute.Host) error {
 		if body.Status != "" {
@@ -160,10 +178,9 @@ func (a *Hosts) updateService(w http.ResponseWriter, r *http.Request, _ auth.Sco
 
 // hostBody is the body of the calls that 2.53 replaced.
 type hostBody struct {
-	Host       string `json:"host"`
-	Binary     string `json:"binary"`
-	Reason     string `json:"disabled_reason"`
-	ForcedDown flag   `json:"forced_down"`
+	Host   string `json:"host"`
+	Binary string `json:"binary"`
+	Reason string `json:"disabled_reason"`
 }
 
 func (a *Hosts) switchService(off, reason bool) rest.Handler {
@@ -172,8 +189,17 @@ func (a *Hosts) switchService(off, reason bool) rest.Handler {
 		if err := rest.Decode(r, "", &body); err != nil {
 			return err
 		}
+		if err := onlyCompute(body.Binary); err != nil {
+			return err
+		}
+		if reason && body.Reason == "" {
+			return fault.New(fault.CodeRestInvalidInput, "Missing disabled reason field").WithField("disabled_reason")
+		}
 		h, err := a.compute.SetHost(r.Context(), body.Host, func(h *compute.Host) error {
-			h.Disabled, h.DisabledReason = off, body.Reason
+			h.Disabled, h.DisabledReason = off, ""
+			if reason {
+				h.DisabledReason = body.Reason
+			}
 			return nil
 		})
 		if err != nil {
@@ -188,11 +214,21 @@ func (a *Hosts) switchService(off, reason bool) rest.Handler {
 }
 
 func (a *Hosts) forceDown(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-	var body hostBody
+	var body struct {
+		Host       string `json:"host"`
+		Binary     string `json:"binary"`
+		ForcedDown *flag  `json:"forced_down"`
+	}
 	if err := rest.Decode(r, "", &body); err != nil {
 		return err
 	}
-	h, err := a.compute.SetHost(r.Context(), body.Host, func(h *compute.Host) error { h.ForcedDown = bool(body.ForcedDown); return nil })
+	if body.ForcedDown == nil {
+		return fault.New(fault.CodeRestInvalidInput, "Missing forced_down field").WithField("forced_down")
+	}
+	if err := onlyCompute(body.Binary); err != nil {
+		return err
+	}
+	h, err := a.compute.SetHost(r.Context(), body.Host, func(h *compute.Host) error { h.ForcedDown = bool(*body.ForcedDown); return nil })
 	if err != nil {
 		return err
 	}
@@ -272,16 +308,23 @@ func (a *Hosts) hypervisors(detail bool) rest.Handler {
 			return err
 		}
 		q := r.URL.Query()
-		pattern := q.Get("hypervisor_hostname_pattern")
+		pattern, withServers, paged := "", false, since(r, 33)
+		if since(r, 53) {
+			pattern = q.Get("hypervisor_hostname_pattern")
+			withServers, _ = parseBool(q.Get("with_servers"))
+		}
 		if pattern != "" {
+			if q.Has("limit") || q.Get("marker") != "" {
+				return fault.New(fault.CodeRestInvalidInput, "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported.")
+			}
+			paged = false
 			hosts = matching(hosts, pattern)
 			if len(hosts) == 0 {
 				return fault.New(fault.CodeComputeHostUnknown, "No hypervisor matching '%s' could be found.", pattern)
 			}
 		}
-		withServers, _ := parseBool(q.Get("with_servers"))
 		more := false
-		if since(r, 33) {
+		if paged {
 			if hosts, more, err = cut(r, hosts); err != nil {
 				return err
 			}
@@ -394,7 +437,7 @@ func (a *Hosts) hypervisor(w http.ResponseWriter, r *http.Request, _ auth.Scope)
 		return err
 	}
 	withServers, _ := parseBool(r.URL.Query().Get("with_servers"))
-	views, err := a.views(r, []compute.Host{h}, true, withServers)
+	views, err := a.views(r, []compute.Host{h}, true, withServers && since(r, 53))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"altostack/compute"
 	"altostack/kernel/auth"
@@ -96,7 +97,7 @@ func (a *Keypairs) create(w http.ResponseWriter, r *http.Request, scope auth.Sco
 	if err != nil {
 		return err
 	}
-	k, private, err := a.compute.CreateKeypair(r.Context(), scope.ProjectID, compute.Keypair{UserID: user, Name: body.Name, Type: body.Type, PublicKey: body.PublicKey})
+	k, private, err := a.compute.CreateKeypair(r.Context(), scope.ProjectID, compute.Keypair{UserID: user, Name: strings.TrimSpace(body.Name), Type: body.Type, PublicKey: body.PublicKey})
 	if err != nil {
 		return err
 	}

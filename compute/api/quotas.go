@@ -45,6 +45,21 @@ func resources(r *http.Request) []string {
 	return out
 }
 
+// classResources are those of a version in quota classes, which changed at other
+// versions than quota sets.
+func classResources(r *http.Request) []string {
+	out := []string{"cores", "instances", "key_pairs", "metadata_items", "ram"}
+	if since(r, 50) {
+		out = append(out, "server_groups", "server_group_members")
+	} else {
+		out = append(out, "fixed_ips", "floating_ips", "security_group_rules", "security_groups")
+	}
+	if !since(r, 57) {
+		out = append(out, "injected_file_content_bytes", "injected_file_path_bytes", "injected_files")
+	}
+	return out
+}
+
 // limitOf answers a limit; what another service counts is unlimited here.
 func limitOf(q compute.Quotas, name string) int64 {
 	if v, ours := q[name]; ours {
@@ -53,12 +68,12 @@ func limitOf(q compute.Quotas, name string) int64 {
 	return -1
 }
 
-func quotaView(r *http.Request, q compute.Quotas, id string) map[string]any {
+func quotaView(names []string, q compute.Quotas, id string) map[string]any {
 	out := map[string]any{}
 	if id != "" {
 		out["id"] = id
 	}
-	for _, name := range resources(r) {
+	for _, name := range names {
 		out[name] = limitOf(q, name)
 	}
 	return out
@@ -70,11 +85,16 @@ func (a *Quotas) show(detail bool) rest.Handler {
 		if err := scope.Check(scope.Rule, auth.Target{"project_id": project}); err != nil {
 			return err
 		}
+		if err := a.compute.CheckProject(r.Context(), project); err != nil {
+			return err
+		}
+		// user_id asks for what holds for a user: the project's limits, as users
+		// have none of their own here.
 		limits, used, err := a.compute.Limits(r.Context(), project)
 		if err != nil {
 			return err
 		}
-		view := quotaView(r, limits, project)
+		view := quotaView(resources(r), limits, project)
 		if detail {
 			groups, err := a.compute.GroupsUsed(r.Context(), project)
 			if err != nil {
@@ -90,11 +110,14 @@ func (a *Quotas) show(detail bool) rest.Handler {
 }
 
 func (a *Quotas) defaults(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+	if err := a.compute.CheckProject(r.Context(), r.PathValue("project")); err != nil {
+		return err
+	}
 	limits, err := a.compute.DefaultLimits(r.Context())
 	if err != nil {
 		return err
 	}
-	return rest.Write(w, http.StatusOK, map[string]any{"quota_set": quotaView(r, limits, r.PathValue("project"))})
+	return rest.Write(w, http.StatusOK, map[string]any{"quota_set": quotaView(resources(r), limits, r.PathValue("project"))})
 }
 
 // asked reads the limits of a request; those of other services are taken and, as
@@ -130,14 +153,23 @@ func (a *Quotas) update(w http.ResponseWriter, r *http.Request, _ auth.Scope) er
 	if err != nil {
 		return err
 	}
+	if err := a.compute.CheckProject(r.Context(), r.PathValue("project")); err != nil {
+		return err
+	}
+	if r.URL.Query().Get("user_id") != "" {
+		return fault.New(fault.CodeRestInvalidInput, "Users have no quotas of their own in this cloud; set the project's.").WithField("user_id")
+	}
 	out, err := a.compute.SetLimits(r.Context(), r.PathValue("project"), limits, force)
 	if err != nil {
 		return err
 	}
-	return rest.Write(w, http.StatusOK, map[string]any{"quota_set": quotaView(r, out, "")})
+	return rest.Write(w, http.StatusOK, map[string]any{"quota_set": quotaView(resources(r), out, "")})
 }
 
 func (a *Quotas) remove(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+	if r.URL.Query().Get("user_id") != "" { // a user has none: there is nothing to drop
+		return rest.Empty(w, http.StatusAccepted)
+	}
 	if err := a.compute.ResetLimits(r.Context(), r.PathValue("project")); err != nil {
 		return err
 	}
@@ -145,11 +177,11 @@ func (a *Quotas) remove(w http.ResponseWriter, r *http.Request, _ auth.Scope) er
 }
 
 func (a *Quotas) class(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-	limits, err := a.compute.DefaultLimits(r.Context())
+	limits, err := a.compute.ClassLimits(r.Context(), r.PathValue("class"))
 	if err != nil {
 		return err
 	}
-	return rest.Write(w, http.StatusOK, map[string]any{"quota_class_set": quotaView(r, limits, r.PathValue("class"))})
+	return rest.Write(w, http.StatusOK, map[string]any{"quota_class_set": quotaView(classResources(r), limits, r.PathValue("class"))})
 }
 
 func (a *Quotas) setClass(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
@@ -157,11 +189,15 @@ func (a *Quotas) setClass(w http.ResponseWriter, r *http.Request, _ auth.Scope) 
 	if err != nil {
 		return err
 	}
-	out, err := a.compute.SetDefaultLimits(r.Context(), limits)
+	class := r.PathValue("class")
+	if len(class) > 255 {
+		return fault.New(fault.CodeRestInvalidInput, "Invalid input received: quota_class_name has %d characters, more than 255.", len(class))
+	}
+	out, err := a.compute.SetClassLimits(r.Context(), class, limits)
 	if err != nil {
 		return err
 	}
-	return rest.Write(w, http.StatusOK, map[string]any{"quota_class_set": quotaView(r, out, "")})
+	return rest.Write(w, http.StatusOK, map[string]any{"quota_class_set": quotaView(classResources(r), out, "")})
 }
 
 func (a *Quotas) limits(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
@@ -215,6 +251,9 @@ func (a *Quotas) zones(detail bool) rest.Handler {
 				byName[h.Zone], order = z, append(order, h.Zone)
 			}
 			z.available = z.available || !h.Disabled
+			if h.Disabled {
+				continue
+			}
 			z.hosts[h.Name] = map[string]any{"nova-compute": map[string]any{"available": h.Up(now), "active": !h.Disabled, "updated_at": h.SeenAt.Format("2006-01-02T15:04:05.000000")}}
 		}
 		if len(order) == 0 {
@@ -223,11 +262,23 @@ func (a *Quotas) zones(detail bool) rest.Handler {
 		views := []map[string]any{}
 		for _, name := range order {
 			view := map[string]any{"zoneName": name, "zoneState": map[string]bool{"available": byName[name].available}, "hosts": nil}
-			if detail {
+			if detail && byName[name].available {
 				view["hosts"] = byName[name].hosts
 			}
 			views = append(views, view)
 		}
+		if detail {
+			views = append(views, internalZone(r))
+		}
 		return rest.Write(w, http.StatusOK, map[string]any{"availabilityZoneInfo": views})
 	}
+}
+
+// internalZone is where the control plane's own services are.
+func internalZone(r *http.Request) map[string]any {
+	services := map[string]any{}
+	for _, name := range internal {
+		services[name] = map[string]any{"available": true, "active": true, "updated_at": rest.Started(r.Context()).UTC().Format(instant)}
+	}
+	return map[string]any{"zoneName": "internal", "zoneState": map[string]bool{"available": true}, "hosts": map[string]any{controlHost: services}}
 }

@@ -53,10 +53,10 @@ func (*Store) ListFlavors(ctx context.Context, r db.Reader, scope auth.Scope, f 
 		q.Where("memory_mib >= ?", f.MinRAMMiB)
 	}
 	switch {
-	case !scope.All:
+	case !scope.All || f.Public != nil && *f.Public: // public is what the project may use
 		q.Where("is_public OR EXISTS (SELECT 1 FROM flavor_access a WHERE a.flavor_id = flavors.id AND a.project_id = ?)", scope.ProjectID)
 	case f.Public != nil:
-		q.Where("is_public = ?", *f.Public)
+		q.Where("NOT is_public")
 	}
 	return page.List(ctx, r, q, req, scanFlavor)
 }

@@ -14,6 +14,7 @@ func scanHost(row db.Scanner) (compute.Host, error) {
 	var seen, created, updated int64
 	err := row.Scan(&h.Name, &h.Number, &h.HypervisorID, &h.ServiceID, &h.ProviderID, &h.Zone, &h.Disabled, &h.DisabledReason, &h.ForcedDown,
 		db.FromJSON{Into: &h.Record}, &seen, &created, &updated)
+	h.ServiceNumber = h.Number // a host and its service come together
 	h.SeenAt, h.CreatedAt, h.UpdatedAt = db.Time(seen), db.Time(created), db.Time(updated)
 	return h, err
 }

@@ -65,6 +65,7 @@ const (
 	CodeComputeRootDetach                Code = "compute.root_detach"
 	CodeComputeServerLocked              Code = "compute.server_locked"
 	CodeComputeServerNotFound            Code = "compute.server_not_found"
+	CodeComputeServiceNotFound           Code = "compute.service_not_found"
 	CodeComputeTagNotFound               Code = "compute.tag_not_found"
 	CodeComputeTooMuchMetadata           Code = "compute.too_much_metadata"
 	CodeComputeTraceNotFound             Code = "compute.trace_not_found"
@@ -302,6 +303,7 @@ var definitions = map[Code]Definition{
 	CodeComputeRootDetach:                {Code: CodeComputeRootDetach, Kind: Forbidden, Type: "", Hint: "", Meaning: "A root device cannot be detached from a server."},
 	CodeComputeServerLocked:              {Code: CodeComputeServerLocked, Kind: Conflict, Type: "", Hint: "Unlock the server first.", Meaning: "The server is locked."},
 	CodeComputeServerNotFound:            {Code: CodeComputeServerNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server does not exist, or is another project's."},
+	CodeComputeServiceNotFound:           {Code: CodeComputeServiceNotFound, Kind: NotFound, Type: "", Hint: "List the services.", Meaning: "No such compute service."},
 	CodeComputeTagNotFound:               {Code: CodeComputeTagNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such tag."},
 	CodeComputeTooMuchMetadata:           {Code: CodeComputeTooMuchMetadata, Kind: OverQuota, Type: "", Hint: "Remove some items.", Meaning: "A server would have more metadata items than its quota allows."},
 	CodeComputeTraceNotFound:             {Code: CodeComputeTraceNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server's boot left no trace."},
