@@ -361,3 +361,24 @@ func (s *Service) VolumeExtended(ctx context.Context, serverID, volumeID string,
 	}
 	return agent.ResizeVolume(ctx, serverID, volumeID, sizeMiB)
 }
+
+// SetFixedIP gives a server another address on a network, or takes one away; of
+// networkID and address the one that applies is set.
+func (s *Service) SetFixedIP(ctx context.Context, scope auth.Scope, id, networkID, address string) error {
+	srv, err := s.Get(ctx, scope, id)
+	if err != nil {
+		return err
+	}
+	if err := Unlocked(scope, srv); err != nil {
+		return err
+	}
+	as := auth.As(srv.ProjectID, scope.UserID)
+	if networkID != "" {
+		return s.Network.AddFixedIP(ctx, as, id, networkID)
+	}
+	had, err := s.Network.RemoveFixedIP(ctx, as, id, address)
+	if err == nil && !had {
+		err = fault.New(fault.CodeComputeBadNetwork, "Fixed IP %s is not associated with instance %s.", address, id)
+	}
+	return err
+}

@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -150,7 +151,7 @@ func (s *Service) build(scope auth.Scope, c Create, p plan, serverID string, i, 
 	}
 	srv := Server{ID: serverID, ProjectID: scope.ProjectID, UserID: scope.UserID, Name: name, Hostname: hostname, Description: c.Description,
 		VMState: VMBuilding, Task: TaskScheduling, Want: hostapi.PowerOn, Zone: c.Zone, PinnedZone: c.Zone, ImageID: c.ImageID, FlavorID: p.flavor.ID,
-		Flavor: p.flavor, KeyName: c.KeyName, ConfigDrive: c.ConfigDrive, DiskConfig: c.DiskConfig, AccessIPv4: c.AccessIPv4, AccessIPv6: c.AccessIPv6,
+		Flavor: p.flavor, KeyName: c.KeyName, ConfigDrive: c.ConfigDrive, DiskConfig: c.DiskConfig, AccessIPv4: canonical(c.AccessIPv4), AccessIPv6: canonical(c.AccessIPv6),
 		ReservationID: reservation, LaunchIndex: i, Metadata: c.Metadata, Tags: c.Tags, SecurityGroups: c.Groups, UserData: c.UserData,
 		Generation: 1, CreatedAt: now, UpdatedAt: now}
 	if srv.Metadata == nil {
@@ -353,3 +354,11 @@ func HostnameOf(name, serverID string) string {
 }
 
 func requestID(ctx context.Context) string { return telemetry.RequestID(ctx) }
+
+// canonical spells an address the one way; what is none stays as it is.
+func canonical(address string) string {
+	if a, err := netip.ParseAddr(address); err == nil {
+		return a.String()
+	}
+	return address
+}

@@ -146,6 +146,10 @@ type Network interface {
 	Detach(ctx context.Context, scope auth.Scope, serverID, portID string) error
 	// SetGroup adds a security group to all of a server's ports, or removes it.
 	SetGroup(ctx context.Context, scope auth.Scope, serverID, group string, add bool) error
+	// AddFixedIP gives a server's port on a network one more address.
+	AddFixedIP(ctx context.Context, scope auth.Scope, serverID, networkID string) error
+	// RemoveFixedIP takes an address away; false where the server has it not.
+	RemoveFixedIP(ctx context.Context, scope auth.Scope, serverID, address string) (bool, error)
 	Wiring(ctx context.Context, host string, portIDs []string) (hostapi.HostNetwork, error)
 	Wired(ctx context.Context, host string, up, down []string) error
 }

@@ -187,22 +187,27 @@ type Edit struct {
 
 // Update renames a server, and so on. Its guest learns of it from the metadata.
 func (s *Service) Update(ctx context.Context, scope auth.Scope, id string, e Edit) (Server, error) {
-	return s.Change(ctx, scope, id, func(ctx context.Context, tx *db.Tx, srv *Server) error {
-		set := func(to *string, from *string) {
-			if from != nil {
-				*to = *from
-			}
-		}
-		set(&srv.Name, e.Name)
-		set(&srv.Hostname, e.Hostname)
-		set(&srv.AccessIPv4, e.AccessIPv4)
-		set(&srv.AccessIPv6, e.AccessIPv6)
-		set(&srv.DiskConfig, e.DiskConfig)
-		if e.SetDescription {
-			srv.Description = e.Description
-		}
+	return s.Change(ctx, scope, id, func(_ context.Context, _ *db.Tx, srv *Server) error {
+		e.apply(srv)
 		return nil
 	})
+}
+
+func (e Edit) apply(srv *Server) {
+	set := func(to *string, from *string) {
+		if from != nil {
+			*to = *from
+		}
+	}
+	set(&srv.Name, e.Name)
+	set(&srv.Hostname, e.Hostname)
+	set(&srv.AccessIPv4, e.AccessIPv4)
+	set(&srv.AccessIPv6, e.AccessIPv6)
+	set(&srv.DiskConfig, e.DiskConfig)
+	srv.AccessIPv4, srv.AccessIPv6 = canonical(srv.AccessIPv4), canonical(srv.AccessIPv6)
+	if e.SetDescription {
+		srv.Description = e.Description
+	}
 }
 
 // SetMetadata replaces, merges or removes metadata; f changes the map.

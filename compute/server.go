@@ -53,6 +53,7 @@ const (
 	TaskUnpausing      Task = "unpausing"
 	TaskImageSnapshot  Task = "image_snapshot"
 	TaskImageUploading Task = "image_uploading"
+	TaskRebuilding     Task = "rebuilding"
 )
 
 // PowerState is what the host last saw, as the API numbers it.
@@ -196,6 +197,8 @@ var statuses = map[VMState]string{VMBuilding: "BUILD", VMActive: "ACTIVE", VMPau
 // Status is the API's word for a server's state and task.
 func (s Server) Status() string {
 	switch {
+	case s.Task == TaskRebuilding && (s.VMState == VMActive || s.VMState == VMStopped || s.VMState == VMError):
+		return "REBUILD"
 	case s.VMState == VMActive && s.Task == TaskRebooting:
 		return "REBOOT"
 	case s.VMState == VMActive && s.Task == TaskRebootingHard, s.VMState == VMStopped && s.Task == TaskRebootingHard,
@@ -216,7 +219,9 @@ func StatesOf(status string) (states []VMState, tasks []Task, known bool) {
 		return []VMState{VMActive}, []Task{TaskRebooting}, true
 	case "HARD_REBOOT":
 		return []VMState{VMActive, VMStopped, VMPaused, VMError}, []Task{TaskRebootingHard}, true
-	case "SUSPENDED", "RESCUE", "RESIZE", "VERIFY_RESIZE", "MIGRATING", "REBUILD", "PASSWORD", "REVERT_RESIZE",
+	case "REBUILD":
+		return []VMState{VMActive, VMStopped, VMError}, []Task{TaskRebuilding}, true
+	case "SUSPENDED", "RESCUE", "RESIZE", "VERIFY_RESIZE", "MIGRATING", "PASSWORD", "REVERT_RESIZE",
 		"SHELVED", "SHELVED_OFFLOADED", "SOFT_DELETED", "UNKNOWN":
 		return nil, nil, true // states that no server of this cloud is in
 	}

@@ -28,6 +28,7 @@ const (
 	KindDetachInterface = "compute.detach-interface"
 	KindSnapshot        = "compute.snapshot-server"
 	KindRefresh         = "compute.refresh-guest"
+	KindRebuild         = "compute.rebuild-server"
 )
 
 // Op is what a saga other than a boot works on.

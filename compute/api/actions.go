@@ -25,6 +25,9 @@ func (a *API) actionRoutes() []rest.Route {
 		on("forceDelete", "os_compute_api:os-deferred-delete:force", a.plain(a.svc.Delete)),
 		on("addSecurityGroup", "os_compute_api:os-security-groups:add", a.securityGroup("addSecurityGroup", true)),
 		on("removeSecurityGroup", "os_compute_api:os-security-groups:remove", a.securityGroup("removeSecurityGroup", false)),
+		on("addFixedIp", "os_compute_api:os-multinic:add", a.addFixedIP).Until("2.43"),
+		on("removeFixedIp", "os_compute_api:os-multinic:remove", a.removeFixedIP).Until("2.43"),
+		on("rebuild", "os_compute_api:servers:rebuild", a.rebuild),
 		on("createImage", "os_compute_api:servers:create_image", a.createImage),
 		on("os-getConsoleOutput", "os_compute_api:os-console-output", a.consoleOutput),
 	}
@@ -93,6 +96,32 @@ func (a *API) securityGroup(action string, add bool) rest.Handler {
 		}
 		return rest.Empty(w, http.StatusAccepted)
 	}
+}
+
+func (a *API) addFixedIP(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	var body struct {
+		Network flexible `json:"networkId"`
+	}
+	if err := rest.Decode(r, "addFixedIp", &body); err != nil {
+		return err
+	}
+	if err := a.svc.SetFixedIP(r.Context(), scope, serverID(r), string(body.Network), ""); err != nil {
+		return err
+	}
+	return rest.Empty(w, http.StatusAccepted)
+}
+
+func (a *API) removeFixedIP(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	var body struct {
+		Address string `json:"address"`
+	}
+	if err := rest.Decode(r, "removeFixedIp", &body); err != nil {
+		return err
+	}
+	if err := a.svc.SetFixedIP(r.Context(), scope, serverID(r), "", body.Address); err != nil {
+		return err
+	}
+	return rest.Empty(w, http.StatusAccepted)
 }
 
 func (a *API) createImage(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {

@@ -128,6 +128,32 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestRebuild: the answer is as documented, and the guest is another one on the
+// same ports.
+func TestRebuild(t *testing.T) {
+	cloud := computetest.Open(t, computetest.New("host1"))
+	c := computetest.API(t, cloud)
+	other := "70a599e0-31e7-49b7-b260-868f441e8699"
+	cloud.Images[other] = compute.Image{ID: other, Status: "active", DiskFormat: "raw", Size: 1 << 20}
+	id := create(c, nil)
+	cloud.Settle(t, id)
+	for _, version := range []string{"2.1", "2.57", "2.73", "2.100"} {
+		out, _ := c.As("member", version).Do("POST", "/v2.1/servers/"+id+"/action", map[string]any{"rebuild": map[string]any{"imageRef": other, "name": "again"}}, 202)
+		for _, d := range differences(golden(t, "server-rebuild-"+version+".json"), out) {
+			t.Errorf("rebuild %s: %s", version, d)
+		}
+		if s := cloud.Server(t, id); s.Status() != "REBUILD" && s.Status() != "ACTIVE" {
+			t.Errorf("server is %s", s.Status())
+		}
+		cloud.Settle(t, id)
+	}
+	s := cloud.Server(t, id)
+	if g := cloud.Guests["host1"][id]; s.Status() != "ACTIVE" || s.Name != "again" || s.ImageID != other || g.Disks[0].Image.ID != other || len(g.NICs) != 1 {
+		t.Errorf("server is %s, guest %+v", s.Status(), g)
+	}
+	c.Do("POST", "/v2.1/servers/"+id+"/action", map[string]any{"rebuild": map[string]any{"imageRef": "0e44cc9c-e052-415d-afbf-469b0d384170"}}, 400)
+}
+
 func TestOperatorsOnly(t *testing.T) {
 	cloud := computetest.Open(t, computetest.New("host1"))
 	c := computetest.API(t, cloud)
@@ -269,7 +295,7 @@ func TestList(t *testing.T) {
 	cloud.Settle(t, ids["gamma.x"])
 	for query, want := range map[string]string{
 		"": "gamma.x beta alpha", "name=a$": "beta alpha", `name=\.x`: "gamma.x", "status=SHUTOFF": "gamma.x", "status=active": "beta alpha", "status=RESIZE": "",
-		"limit=2": "gamma.x beta", "limit=1&marker=" + ids["beta"]: "alpha", "sort_key=display_name&sort_dir=asc": "alpha beta gamma.x", "sort_key=architecture": "gamma.x beta alpha",
+		"limit=0": "", "limit=2": "gamma.x beta", "limit=1&marker=" + ids["beta"]: "alpha", "sort_key=display_name&sort_dir=asc": "alpha beta gamma.x", "sort_key=architecture": "gamma.x beta alpha",
 		"tags=red": "beta alpha", "tags=red,blue": "beta", "tags-any=blue,green": "beta", "not-tags=red": "gamma.x", "not-tags=red,blue": "gamma.x alpha", "not-tags-any=red": "gamma.x",
 		"ip=10.0.0": "gamma.x beta alpha", "ip=10.9": "", "flavor=42": "gamma.x beta alpha", "flavor=43": "", "image=" + computetest.ImageID: "gamma.x beta alpha",
 		"changes-since=2100-01-01T00:00:00Z": "", "changes-since=2000-01-01T00:00:00Z": "gamma.x beta alpha", "host=host1": "gamma.x beta alpha",
@@ -278,7 +304,7 @@ func TestList(t *testing.T) {
 		if got := strings.Join(names(out), " "); got != want {
 			t.Errorf("list with %q: %s, want %s", query, got, want)
 		}
-		if links, has := out["servers_links"]; has != strings.Contains(query, "limit") {
+		if links, has := out["servers_links"]; has != (strings.Contains(query, "limit") && want != "") {
 			t.Errorf("list with %q has links %v", query, links)
 		}
 	}
@@ -344,6 +370,14 @@ func TestMetadataAndActions(t *testing.T) {
 		t.Errorf("addresses %v", out)
 	}
 	c.Do("GET", base+"/ips/nowhere", nil, 404)
+	c.Do("POST", base+"/action", map[string]any{"addFixedIp": map[string]any{"networkId": "net1"}}, 202)
+	out, _ = c.Do("GET", base+"/ips/private", nil, 200)
+	if len(out["private"].([]any)) != 2 {
+		t.Errorf("addresses %v", out)
+	}
+	c.Do("POST", base+"/action", map[string]any{"removeFixedIp": map[string]any{"address": "10.0.0.99"}}, 202)
+	c.Do("POST", base+"/action", map[string]any{"removeFixedIp": map[string]any{"address": "10.0.0.99"}}, 400)
+	c.As("member", "2.44").Do("POST", base+"/action", map[string]any{"addFixedIp": map[string]any{"networkId": "net1"}}, 404)
 }
 
 func TestSeveral(t *testing.T) {

@@ -83,6 +83,7 @@ func (a *API) list(r *http.Request, scope auth.Scope, everywhere string) ([]comp
 		return nil, false, err
 	}
 	f, none, err := a.filter(r, scope, q, everywhere)
+	none = none || q.Get("limit") == "0" // a page of nothing, not all
 	if err != nil || none {
 		return nil, false, err
 	}

@@ -130,6 +130,7 @@ type serverView struct {
 	PinnedZone   *null           `json:"pinned_availability_zone,omitempty"`
 	Hints        *map[string]any `json:"scheduler_hints,omitempty"`
 	AdminPass    string          `json:"adminPass,omitempty"`
+	Rebuilt      *null           `json:"user_data,omitempty"` // a rebuild's answer alone has it under this name
 }
 
 // viewer is what all views of one answer have in common: decided once, not a
@@ -208,7 +209,7 @@ func (v *viewer) server(s compute.Server) *serverView {
 		out.Metadata = map[string]string{}
 	}
 	switch out.Status {
-	case "ACTIVE", "BUILD":
+	case "ACTIVE", "BUILD", "REBUILD":
 		out.Progress = &s.Progress
 	case "ERROR", "DELETED":
 		out.Fault = v.fault(s)
@@ -339,7 +340,7 @@ func (v *viewer) attributes(s compute.Server, out *serverView) {
 
 // newer adds what later versions brought.
 func (v *viewer) newer(s compute.Server, out *serverView) {
-	if v.full && v.at(9) {
+	if v.at(9) {
 		out.Locked = &s.Locked
 	}
 	if h, known := v.hosts[s.Host]; v.full && v.at(16) && (v.hostStatus || v.hostUnknown) {
@@ -369,9 +370,6 @@ func (v *viewer) newer(s compute.Server, out *serverView) {
 	}
 	if v.at(73) {
 		out.LockedReason = &null{s.LockedReason}
-		if v.full || v.at(75) {
-			out.Locked = &s.Locked
-		}
 	}
 	if v.at(90) {
 		out.Hostname = &s.Hostname

@@ -280,6 +280,25 @@ func (n Network) SetGroup(_ context.Context, _ auth.Scope, server, group string,
 	return nil
 }
 
+// AddFixedIP adds an address to a server's first port.
+func (n Network) AddFixedIP(_ context.Context, _ auth.Scope, server, _ string) error {
+	n.Lock()
+	defer n.Unlock()
+	p := &n.Ports[server][0]
+	p.Addresses = append(slices.Clone(p.Addresses), compute.Address{Addr: "10.0.0.99", Version: 4, SubnetID: "subnet1"})
+	return nil
+}
+
+// RemoveFixedIP takes one from it.
+func (n Network) RemoveFixedIP(_ context.Context, _ auth.Scope, server, address string) (bool, error) {
+	n.Lock()
+	defer n.Unlock()
+	p := &n.Ports[server][0]
+	before := len(p.Addresses)
+	p.Addresses = slices.DeleteFunc(slices.Clone(p.Addresses), func(a compute.Address) bool { return a.Addr == address })
+	return len(p.Addresses) < before, nil
+}
+
 // Wiring is empty.
 func (n Network) Wiring(context.Context, string, []string) (hostapi.HostNetwork, error) {
 	return hostapi.HostNetwork{}, nil

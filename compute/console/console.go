@@ -59,6 +59,7 @@ func bridge(o Opener, log *slog.Logger, kind hostapi.ConsoleKind, origins []stri
 			if k := fault.KindOf(err); k == fault.Unauthenticated || k == fault.NotFound {
 				status = http.StatusForbidden
 			}
+			w.Header().Set("Connection", "close") // nobody waits for more on a socket meant for frames
 			http.Error(w, fault.From(err).Message, status)
 			return
 		}

@@ -189,7 +189,7 @@ func (f *Flows) elsewhere(ctx context.Context, srv compute.Server) error {
 	if err := f.svc.Network.Bind(ctx, srv.ID, chosen.Name); err != nil {
 		return err
 	}
-	return f.connectVolumes(ctx, srv.ID)
+	return f.connectVolumes(ctx, srv.ID, true)
 }
 
 // buildOn is steps 12 to 29: the order is cast, and again while nothing is
@@ -319,15 +319,13 @@ func (f *Flows) bootFailed(ctx context.Context, tx *db.Tx, b *Boot, why *fault.F
 		return err
 	}
 	now := f.svc.Clock.Now()
-	if srv.VMState != compute.VMError {
-		if srv, err = srv.Move(compute.VMError, now); err != nil {
-			return err
-		}
+	if srv.Task == compute.TaskDeleting {
+		return f.finish(ctx, tx, bootOp(b, srv), srv.Host, why) // what it was until it is gone; ERROR would tell of a failed delete
 	}
-	if srv.Task != compute.TaskDeleting {
-		srv.Task = compute.TaskNone
+	if srv, err = srv.Move(compute.VMError, now); err != nil {
+		return err
 	}
-	srv.Fault = Told(why, now)
+	srv.Task, srv.Fault = compute.TaskNone, Told(why, now)
 	if err := f.svc.Store.SaveServer(ctx, tx, srv); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func New(engine *saga.Engine, svc *compute.Service) *Flows {
 	f := &Flows{svc: svc, engine: engine, ops: map[string]saga.Starter[compute.Op]{}}
 	f.boot = saga.Register(engine, f.bootDefinition())
 	for _, d := range []saga.Definition[compute.Op]{f.deleteDefinition(), f.powerDefinition(), f.rebootDefinition(), f.refreshDefinition(),
-		f.attachVolumeDefinition(), f.detachVolumeDefinition(), f.attachInterfaceDefinition(), f.detachInterfaceDefinition(), f.snapshotDefinition()} {
+		f.attachVolumeDefinition(), f.detachVolumeDefinition(), f.attachInterfaceDefinition(), f.detachInterfaceDefinition(), f.snapshotDefinition(), f.rebuildDefinition()} {
 		f.ops[d.Kind] = saga.Register(engine, d)
 	}
 	svc.Run(f)

@@ -48,7 +48,7 @@ func (f *Flows) prepareVolumes(ctx context.Context, b *Boot) error {
 	}); err != nil {
 		return err
 	}
-	return f.connectVolumes(ctx, srv.ID)
+	return f.connectVolumes(ctx, srv.ID, true)
 }
 
 func onVolume(d compute.Disk) bool { return d.Destination == "volume" }
@@ -75,8 +75,8 @@ func (f *Flows) makeVolume(ctx context.Context, scope auth.Scope, srv compute.Se
 }
 
 // connectVolumes connects a server's volumes to the host it is on now, and
-// keeps how, for the guest's description.
-func (f *Flows) connectVolumes(ctx context.Context, id string) error {
+// keeps how, for the guest's description; used says that they count as in use.
+func (f *Flows) connectVolumes(ctx context.Context, id string, used bool) error {
 	srv, err := f.server(ctx, f.svc.DB, id)
 	if err != nil {
 		return err
@@ -90,8 +90,10 @@ func (f *Flows) connectVolumes(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := f.svc.Volumes.Complete(ctx, d.AttachmentID, d.Device); err != nil {
-			return err
+		if used {
+			if err := f.svc.Volumes.Complete(ctx, d.AttachmentID, d.Device); err != nil {
+				return err
+			}
 		}
 		connections[d.AttachmentID] = c
 	}
@@ -159,7 +161,8 @@ func (f *Flows) attachVolumeDefinition() saga.Definition[compute.Op] {
 				return f.svc.Volumes.Release(ctx, op.VolumeID, op.ServerID)
 			}},
 			{Name: "plug", Component: "host agent", Do: func(ctx context.Context, op *compute.Op) error { return f.converge(ctx, op.ServerID, nil) },
-				Undo: func(ctx context.Context, op *compute.Op) error { return f.unplug(ctx, op) }},
+				Undo: f.unplug},
+			{Name: "complete", Component: "volume", Do: f.completeOne},
 		},
 		Done: f.opDone(nil),
 		Failed: f.opFailed(func(srv *compute.Server, op *compute.Op) {
@@ -187,7 +190,20 @@ func (f *Flows) connectOne(ctx context.Context, op *compute.Op) error {
 	if srv.Host == "" {
 		return nil
 	}
-	return f.connectVolumes(ctx, srv.ID)
+	return f.connectVolumes(ctx, srv.ID, false)
+}
+
+// completeOne says that the guest has the volume, which clients wait for.
+func (f *Flows) completeOne(ctx context.Context, op *compute.Op) error {
+	srv, err := f.server(ctx, f.svc.DB, op.ServerID)
+	if err != nil {
+		return err
+	}
+	i, has := srv.Volume(op.VolumeID)
+	if !has {
+		return nil
+	}
+	return f.svc.Volumes.Complete(ctx, srv.Disks[i].AttachmentID, srv.Disks[i].Device)
 }
 
 // unplug takes a volume's disk out of the guest, whatever the row says.

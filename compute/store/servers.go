@@ -112,6 +112,17 @@ func (*Store) SaveServer(ctx context.Context, tx *db.Tx, s compute.Server) error
 	return nil
 }
 
+// SaveSpec writes what a rebuild changes and SaveServer leaves alone; call it
+// after SaveServer in the same transaction.
+func (*Store) SaveSpec(ctx context.Context, tx *db.Tx, s compute.Server) error {
+	const q = `UPDATE servers SET image_id = $1, key_name = $2, user_data = $3, spec = $4 WHERE id = $5 AND generation = $6`
+	n, err := tx.Exec(ctx, q, s.ImageID, s.KeyName, s.UserData, s.RawSpec(), s.ID, s.Generation)
+	if err == nil && n == 0 {
+		err = fault.Stale("server", s.ID)
+	}
+	return err
+}
+
 // Server reads a server that is not deleted, or with deleted any.
 func (*Store) Server(ctx context.Context, r db.Reader, scope auth.Scope, id string, deleted bool) (compute.Server, bool, error) {
 	q, args := "SELECT "+serverColumns+" FROM servers WHERE id = $1", []any{id}
