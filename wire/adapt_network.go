@@ -98,3 +98,11 @@ func (n networkFor) Wiring(ctx context.Context, host string, portIDs []string) (
 func (n networkFor) Wired(ctx context.Context, host string, up, down []string) error {
 	return n.s.Wired(ctx, host, up, down)
 }
+
+func (n networkFor) AddFixedIP(ctx context.Context, scope auth.Scope, serverID, networkID string) error {
+	return n.s.AddFixedIP(ctx, scope, serverID, networkID)
+}
+
+func (n networkFor) RemoveFixedIP(ctx context.Context, scope auth.Scope, serverID, address string) (bool, error) {
+	return n.s.RemoveFixedIP(ctx, scope, serverID, address)
+}
