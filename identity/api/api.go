@@ -14,6 +14,7 @@ import (
 
 	"altostack/identity"
 	"altostack/kernel/auth"
+	"altostack/kernel/contract"
 	"altostack/kernel/fault"
 	"altostack/kernel/page"
 	"altostack/kernel/policy"
@@ -47,12 +48,33 @@ func (a *API) Routes() []rest.Route {
 	} {
 		routes = append(routes, part...)
 	}
+	routes = append(routes, heads(routes)...)
 	for i, r := range routes {
 		if a.asks[r.Rule] {
 			routes[i] = r.Inside()
 		}
 	}
 	return routes
+}
+
+// heads are the documented HEAD forms of GET routes.
+func heads(routes []rest.Route) []rest.Route {
+	have, documented := map[string]bool{}, map[string]bool{}
+	for _, r := range routes {
+		have[r.Method+contract.NormalPath("keystone", r.Path)] = true
+	}
+	for _, o := range contract.Operations("keystone") {
+		documented[o.Method+contract.NormalPath("keystone", o.Path)] = true
+	}
+	var out []rest.Route
+	for _, r := range routes {
+		key := http.MethodHead + contract.NormalPath("keystone", r.Path)
+		if r.Method == http.MethodGet && documented[key] && !have[key] {
+			r.Method = http.MethodHead
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // attrs reads the object of a request body.

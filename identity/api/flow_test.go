@@ -128,6 +128,10 @@ func TestUsersLifeOverHTTP(t *testing.T) {
 	if a := admin.do("PATCH /v3/users/"+id, 200, `{"user":{"enabled":false,"email":"new@x"}}`); a.at("user.enabled") != false || a.str("user.email") != "new@x" {
 		t.Errorf("patched: %s", a.text)
 	}
+	if a := admin.do("GET /v3/users?password_expires_at=lt:2026-01-01T00:00:00Z", 200, ""); len(a.at("users").([]any)) != 0 {
+		t.Errorf("expired: %s", a.text)
+	}
+	admin.do("GET /v3/users?password_expires_at=lt:soon", 400, "")
 	if a := admin.do("GET /v3/users?enabled=false", 200, ""); len(a.at("users").([]any)) != 1 {
 		t.Errorf("disabled: %s", a.text)
 	}
@@ -306,6 +310,8 @@ func TestApplicationCredentials(t *testing.T) {
 		t.Errorf("token: %s", tok.text)
 	}
 	ruled := c.as(tok.header.Get("X-Subject-Token"))
+	c.admin().do("GET /v3/auth/tokens", 404, "", "X-Subject-Token", ruled.token)
+	c.admin().do("GET /v3/auth/tokens", 200, "", "X-Subject-Token", ruled.token, "OpenStack-Identity-Access-Rules", "1.0")
 	ruled.do("GET /v3/auth/projects", 401, "") // its rule is for another service
 	plain := demo.do("POST "+creds, 201, `{"application_credential":{"name":"plain","secret":"s"}}`).str("application_credential.id")
 	robot := c.as(c.do("POST /v3/auth/tokens", 201, fmt.Sprintf(`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"plain","secret":"s","user":{"name":"demo","domain":{"id":"default"}}}}}}`)).header.Get("X-Subject-Token"))

@@ -135,7 +135,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request, _ auth.Scope) error 
 
 func (a *API) answerToken(w http.ResponseWriter, r *http.Request, status int, t *identity.Token) error {
 	body := tokenView(t)
-	if q := r.URL.Query(); !t.Unscoped() && !(q.Has("nocatalog") && truth(q.Get("nocatalog"))) {
+	if !t.Unscoped() && !r.URL.Query().Has("nocatalog") {
 		entries, err := a.svc.Catalog(r.Context(), t.Claims.Scope.ProjectID, t.UserID)
 		if err != nil {
 			return err
@@ -219,6 +219,11 @@ func (a *API) showToken(w http.ResponseWriter, r *http.Request, scope auth.Scope
 	t, err := a.svc.TokenOf(r.Context(), scope, id)
 	if err != nil {
 		return err
+	}
+	// Whoever validates a token with access rules must say that it will hold the
+	// bearer to them.
+	if t.Principal.AccessRules != nil && r.Header.Get("OpenStack-Identity-Access-Rules") == "" {
+		return fault.New(fault.CodeIdentityNotFound, "Failed to validate token")
 	}
 	w.Header().Set("X-Subject-Token", id)
 	return a.answerToken(w, r, http.StatusOK, t)

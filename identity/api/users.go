@@ -2,9 +2,12 @@ package api
 
 import (
 	"net/http"
+	"strings"
+	"time"
 
 	"altostack/identity"
 	"altostack/kernel/auth"
+	"altostack/kernel/fault"
 	"altostack/kernel/rest"
 )
 
@@ -26,10 +29,39 @@ func groupView(r *http.Request, g identity.Group) object {
 	return view(r, g.Extra, "groups/"+g.ID, object{"id": g.ID, "name": g.Name, "domain_id": g.DomainID, "description": g.Description})
 }
 
+// expiryOps are the comparisons of the filter password_expires_at.
+var expiryOps = map[string]identity.Op{
+	"lt": identity.OpBefore, "lte": identity.OpAtMost, "gt": identity.OpAfter, "gte": identity.OpAtLeast, "eq": identity.OpEqual, "neq": identity.OpNotEqual,
+}
+
+// userList is list with the filter by when a password expires, as "lt:2026-…Z".
+func userList(r *http.Request) (identity.List, error) {
+	q := r.URL.Query()
+	l, err := list(q, userFilters)
+	if err != nil || !q.Has("password_expires_at") {
+		return l, err
+	}
+	name, when, has := strings.Cut(q.Get("password_expires_at"), ":")
+	op, known := expiryOps[name]
+	if !has || !known {
+		op, when = identity.OpEqual, q.Get("password_expires_at")
+	}
+	at, err := time.Parse(time.RFC3339, when)
+	if err != nil {
+		return l, fault.New(fault.CodeIdentityInvalid, "Timestamp not in expected format. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.").WithField("password_expires_at")
+	}
+	l.Match = append(l.Match, identity.Match{Column: "password_expires_at", Op: op, Value: at.UnixMicro()}, identity.Match{Column: "password_expires_at", Op: identity.OpAfter, Value: int64(0)})
+	return l, nil
+}
+
 func (a *API) userRoutes() []rest.Route {
 	routes := crud[identity.User]{
 		path: "/v3/users", member: "user", plural: "users", filters: userFilters, view: userView,
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.User, bool, error) {
+		list: func(r *http.Request, s auth.Scope, _ identity.List) ([]identity.User, bool, error) {
+			l, err := userList(r)
+			if err != nil {
+				return nil, false, err
+			}
 			return a.svc.Users(r.Context(), s, l)
 		},
 		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.User, error) {
@@ -122,7 +154,7 @@ func (a *API) groupRoutes() []rest.Route {
 }
 
 func (a *API) usersInGroup(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	l, err := list(r.URL.Query(), userFilters)
+	l, err := userList(r)
 	if err != nil {
 		return err
 	}
