@@ -3,6 +3,9 @@ package identity
 import (
 	"context"
 	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"altostack/kernel/db"
 	"altostack/kernel/id"
@@ -84,30 +87,36 @@ type bootstrap struct {
 	role   map[string]string // name to id
 }
 
-// hash prepares the passwords: hashing must not hold up the writer.
+// hash prepares the passwords, side by side: hashing is slow and must not hold up
+// the writer.
 func (b *bootstrap) hash(ctx context.Context) error {
 	b.hashes = map[string]string{}
-	set := func(name string, password *string) error {
-		known, err := b.tables.Users.List(ctx, b.db, Is("domain_id", DefaultDomainID), Is("name", name))
-		if err != nil || len(known) > 0 {
-			*password = ""
-			return err
-		}
-		if *password == "" {
-			*password = id.Secret(16)
-		}
-		b.hashes[name], err = b.hasher.hash(ctx, *password)
-		return err
-	}
 	b.access.AdminPassword, b.access.DemoPassword = b.o.AdminPassword, b.o.DemoPassword
-	if err := set(AdminUser, &b.access.AdminPassword); err != nil {
-		return err
-	}
+	passwords := map[string]*string{AdminUser: &b.access.AdminPassword, DemoUser: &b.access.DemoPassword}
 	if !b.o.Demo {
 		b.access.DemoPassword = ""
-		return nil
+		delete(passwords, DemoUser)
 	}
-	return set(DemoUser, &b.access.DemoPassword)
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	for name, password := range passwords {
+		g.Go(func() error {
+			known, err := b.tables.Users.List(ctx, b.db, Is("domain_id", DefaultDomainID), Is("name", name))
+			if err != nil || len(known) > 0 {
+				*password = ""
+				return err
+			}
+			if *password == "" {
+				*password = id.Secret(16)
+			}
+			hash, err := b.hasher.hash(ctx, *password)
+			mu.Lock()
+			defer mu.Unlock()
+			b.hashes[name] = hash
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 func (b *bootstrap) domain(ctx context.Context) error {
