@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
@@ -126,7 +127,7 @@ func (s *System) agentConfig(name string) agent.Config {
 	return agent.Config{Host: name, Conductor: s.conductor(), HTTP: local, Clock: s.clock, Log: s.log, Zone: "nova",
 		Endpoints:    agent.Endpoints{Image: base + "/image", Network: base + "/network", Volume: base + "/volume"},
 		Reserved:     hostapi.Reserved{MemoryMiB: int64(s.opt.Config.Int("reserved_memory_mib"))},
-		ResumeGuests: true, TrustCache: true}
+		ResumeGuests: true, TrustCache: true, Every: s.opt.Every}
 }
 
 func (s *System) openFakeHosts(ctx context.Context) error {
@@ -228,7 +229,7 @@ func wipeHosts(ctx context.Context, d *DataDir, in Identity) error {
 		return nil // a cloud with pretended hosts made nothing here
 	}
 	for _, dir := range dirs {
-		vm, err := qemu.Open(ctx, qemu.Config{Dir: filepath.Join(dir, "qemu"), CgroupName: "altostack-" + in.Cloud, Clock: clock.Real{}})
+		vm, err := qemu.Open(ctx, qemu.Config{Dir: filepath.Join(dir, "qemu"), CgroupName: "altostack-" + in.Cloud, Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return fmt.Errorf("guests cannot be ended: %w", err)
 		}
@@ -240,7 +241,7 @@ func wipeHosts(ctx context.Context, d *DataDir, in Identity) error {
 			return fmt.Errorf("guests cannot be ended: %w", err)
 		}
 	}
-	plane, err := netlinks.Open(ctx, netlinks.Config{Cloud: in.Cloud})
+	plane, err := netlinks.Open(ctx, netlinks.Config{Cloud: in.Cloud, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return fmt.Errorf("host network: %w", err)
 	}

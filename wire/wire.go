@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"altostack/agent"
 	"altostack/compute"
 	computeflow "altostack/compute/flow"
 	"altostack/driver/fakevm"
@@ -53,6 +54,8 @@ type Options struct {
 	IDs       id.Source
 	World     *fakevm.World            // hardware that outlives the process
 	SagaFault func(p saga.Point) error // faults and kills
+	Commit    func(func() error) error // called around each durable write; see db.Around
+	Every     agent.Intervals          // how often hosts look by themselves
 	NoListen  bool                     // serve in process only
 }
 
@@ -143,6 +146,9 @@ func (s *System) openData(ctx context.Context) error {
 	}
 	if s.db, err = db.Open(ctx, dsn); err != nil {
 		return err
+	}
+	if s.opt.Commit != nil {
+		s.db.Around(s.opt.Commit)
 	}
 	if s.opt.Config.String("database") == "" {
 		if err := os.Chmod(s.dir.File("altostack.db"), 0o600); err != nil {
