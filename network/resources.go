@@ -118,14 +118,14 @@ var coreAliases = []string{"network", "subnet", "port"}
 var Extensions = strings.Fields(`
 	address-group address-scope agent allowed-address-pairs auto-allocated-topology availability_zone
 	binding default-subnetpools dns-integration empty-string-filtering expose-port-forwarding-in-fip
-	router ext-gw-mode external-net extra_dhcp_opt extraroute extraroute-atomic fip-port-details
+	router ext-gw-mode external-net extra_dhcp_opt filter-validation extraroute extraroute-atomic fip-port-details
 	floating-ip-port-forwarding floating-ip-port-forwarding-description ip-substring-filtering ip_allocation
 	net-mtu net-mtu-writable network-ip-availability network_availability_zone pagination port-mac-address-regenerate
 	port-security port-security-groups-filtering project-id provider quotas quota_details rbac-policies rbac-address-group
 	rbac-address-scope rbac-security-groups rbac-subnetpool revision-if-match router_availability_zone
 	security-group security-groups-normalized-cidr security-groups-remote-address-group security-groups-shared-filtering
 	service-type sorting standard-attr-description standard-attr-revisions standard-attr-tag standard-attr-timestamp
-	stateful-security-group subnet-external-network subnet-service-types subnet_allocation subnetpool subnetpool-prefix-ops
+	stateful-security-group subnet-service-types subnet_allocation subnetpool subnetpool-prefix-ops
 	tag-ports-during-bulk-creation`)
 
 // rules are the names of the policy rules there are; a rule that is not among

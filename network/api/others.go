@@ -71,13 +71,13 @@ func (a *API) others() []rest.Route {
 		inside("GET "+quota+"/default", "get_quota", a.defaultQuota),
 		inside("GET "+quota+"/details", "get_quota", a.quotaDetails),
 		inside("GET "+quota+"/details.json", "get_quota", a.quotaDetails),
-		rest.On("GET /v2.0/agents", "get_agent", a.listAgents),
-		rest.On("GET /v2.0/agents/{agent_id}", "get_agent", a.showAgent),
+		inside("GET /v2.0/agents", "get_agent", a.listAgents),
+		inside("GET /v2.0/agents/{agent_id}", "get_agent", a.showAgent),
 		rest.On("PUT /v2.0/agents/{agent_id}", "update_agent", a.updateAgent),
 		rest.On("GET /v2.0/availability_zones", "get_availability_zone", a.zones),
 		rest.On("GET /v2.0/service-providers", "get_service_provider", serviceProviders),
-		rest.On("GET /v2.0/network-ip-availabilities", "get_network_ip_availability", a.availabilities),
-		rest.On("GET /v2.0/network-ip-availabilities/{network_id}", "get_network_ip_availability", a.availability),
+		inside("GET /v2.0/network-ip-availabilities", "get_network_ip_availability", a.availabilities),
+		inside("GET /v2.0/network-ip-availabilities/{network_id}", "get_network_ip_availability", a.availability),
 		inside("GET /v2.0/auto-allocated-topology/{project_id}", "get_auto_allocated_topology", a.autoTopology),
 		inside("DELETE /v2.0/auto-allocated-topology/{project_id}", "delete_auto_allocated_topology", a.dropAutoTopology),
 	}
@@ -170,7 +170,11 @@ func (a *API) quotaDetails(w http.ResponseWriter, r *http.Request, scope auth.Sc
 	return rest.Write(w, http.StatusOK, map[string]any{"quota": uses})
 }
 
-func (a *API) listAgents(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+// listAgents answers nothing to who may not see agents, as lists do.
+func (a *API) listAgents(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	if !scope.May("get_agent", ofProject("")) {
+		return rest.Write(w, http.StatusOK, map[string]any{"agents": []any{}})
+	}
 	list, err := a.svc.Agents(r.Context())
 	if err != nil {
 		return err
@@ -196,7 +200,10 @@ func (a *API) agent(r *http.Request) (network.AgentView, error) {
 	return network.AgentView{}, err
 }
 
-func (a *API) showAgent(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+func (a *API) showAgent(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	if !scope.May("get_agent", ofProject("")) {
+		return fault.New(fault.CodeNetworkAgentNotFound, "Agent %s could not be found.", r.PathValue("agent_id"))
+	}
 	v, err := a.agent(r)
 	if err != nil {
 		return err
@@ -204,7 +211,7 @@ func (a *API) showAgent(w http.ResponseWriter, r *http.Request, _ auth.Scope) er
 	return rest.Write(w, http.StatusOK, map[string]any{"agent": v})
 }
 
-func (a *API) updateAgent(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+func (a *API) updateAgent(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
 	var b struct {
 		AdminUp     *bool   `json:"admin_state_up"`
 		Description *string `json:"description"`
@@ -215,7 +222,7 @@ func (a *API) updateAgent(w http.ResponseWriter, r *http.Request, _ auth.Scope) 
 	if err := a.svc.SetAgent(r.Context(), r.PathValue("agent_id"), b.AdminUp, b.Description); err != nil {
 		return err
 	}
-	return a.showAgent(w, r, auth.Scope{})
+	return a.showAgent(w, r, scope)
 }
 
 func (a *API) zones(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
@@ -236,6 +243,9 @@ func serviceProviders(w http.ResponseWriter, _ *http.Request, _ auth.Scope) erro
 }
 
 func (a *API) availabilities(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	if !scope.May("get_network_ip_availability", ofProject("")) {
+		return rest.Write(w, http.StatusOK, map[string]any{"network_ip_availabilities": []any{}})
+	}
 	var q network.Query
 	values := r.URL.Query()
 	for name, attr := range map[string]string{"network_id": "id", "network_name": "name", "tenant_id": "project_id", "project_id": "project_id"} {
@@ -260,6 +270,9 @@ func (a *API) availabilities(w http.ResponseWriter, r *http.Request, scope auth.
 }
 
 func (a *API) availability(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	if !scope.May("get_network_ip_availability", ofProject("")) {
+		return fault.New(fault.CodeNetworkNetworkNotFound, "Network %s could not be found.", r.PathValue("network_id"))
+	}
 	list, err := a.svc.Availabilities(r.Context(), scope, network.Query{Filters: []network.Filter{network.Is("id", r.PathValue("network_id"))}})
 	if err != nil {
 		return err

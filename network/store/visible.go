@@ -24,7 +24,10 @@ func visible(s *page.Select, r *network.Resource, v network.View) {
 	case network.Networks:
 		s.Where(strings.ReplaceAll(seesNetwork, "n.", "networks."), p, p)
 	case network.Subnets:
-		s.Where(`subnets.project_id = ? OR subnets.network_id IN (SELECT n.id FROM networks n WHERE `+seesNetwork+`)`, p, p, p)
+		// An external network shows its subnets only where it is shared, too: a
+		// floating IP does not need to know them.
+		s.Where(`subnets.project_id = ? OR subnets.network_id IN (SELECT n.id FROM networks n WHERE n.project_id = ? OR n.shared OR n.id IN
+			(SELECT b.object_id FROM rbac_policies b WHERE b.object_type = 'network' AND b.action = 'access_as_shared' AND b.target_tenant = ?))`, p, p, p)
 	case network.Ports:
 		s.Where(`ports.project_id = ? OR ports.network_id IN (SELECT n.id FROM networks n WHERE n.project_id = ?)`, p, p)
 	case network.SecurityGroupRules:
