@@ -297,8 +297,11 @@ func (s *Service) ConsoleOutput(ctx context.Context, scope auth.Scope, id string
 const maxConsole = 100 << 10
 
 func tail(text string, lines int) string {
-	if lines < 0 {
+	switch {
+	case lines < 0:
 		return text
+	case lines == 0:
+		return ""
 	}
 	end := len(text)
 	if end > 0 && text[end-1] == '\n' {
@@ -310,9 +313,6 @@ func tail(text string, lines int) string {
 				return text[i+1:]
 			}
 		}
-	}
-	if lines <= 0 {
-		return ""
 	}
 	return text
 }

@@ -109,9 +109,13 @@ func (s *Service) observe(ctx context.Context, host string, g hostapi.SeenGuest)
 	})
 }
 
-// differs reports whether an observation tells anything new.
+// differs reports whether an observation tells anything new. One of a state that
+// began before the present power was asked for comes late and tells nothing.
 func differs(srv Server, host string, g hostapi.SeenGuest) bool {
 	if srv.Host != host || srv.Task != TaskNone || srv.VMState == VMBuilding || srv.VMState == VMError && srv.LaunchedAt.IsZero() {
+		return false
+	}
+	if !g.Since.IsZero() && g.Since.Before(srv.PoweredAt) {
 		return false
 	}
 	return srv.PowerState != powerOf[g.State]

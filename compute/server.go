@@ -101,6 +101,8 @@ type Server struct {
 	Generation                                int64
 	Deleted                                   bool
 	CreatedAt, UpdatedAt, LaunchedAt, EndedAt time.Time
+	// PoweredAt is when the change of power that it is in now was asked for.
+	PoweredAt time.Time
 
 	spec []byte // JSON of Spec, decoded when it is asked for
 }

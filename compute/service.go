@@ -61,7 +61,7 @@ type Flows interface {
 	Append(ctx context.Context, sagaID string, spans []saga.Span) error
 }
 
-// Config is what the service needs; every field is required.
+// Config is what the service needs; fields without a default are required.
 type Config struct {
 	DB        *db.DB
 	Store     Store
@@ -75,6 +75,8 @@ type Config struct {
 	Network   Network
 	Volumes   Volumes
 	Identity  Identity
+	// BootDeadline is how long a boot may take; 0: ten minutes.
+	BootDeadline time.Duration
 }
 
 // Service is compute's domain. It is safe for concurrent use.
@@ -88,7 +90,12 @@ type Service struct {
 }
 
 // New makes the service; compute/flow's New then gives it its sagas.
-func New(c Config) *Service { return &Service{Config: c, heard: map[string]heard{}} }
+func New(c Config) *Service {
+	if c.BootDeadline == 0 {
+		c.BootDeadline = 10 * time.Minute
+	}
+	return &Service{Config: c, heard: map[string]heard{}}
+}
 
 // Run gives the service the sagas that its requests start.
 func (s *Service) Run(f Flows) { s.flows = f }

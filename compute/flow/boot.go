@@ -34,7 +34,7 @@ const (
 func requestID(ctx context.Context) string { return telemetry.RequestID(ctx) }
 
 func (f *Flows) bootDefinition() saga.Definition[Boot] {
-	return saga.Definition[Boot]{Kind: compute.KindBoot, Deadline: bootDeadline,
+	return saga.Definition[Boot]{Kind: compute.KindBoot, Deadline: f.svc.BootDeadline,
 		Steps: []saga.Step[Boot]{
 			{Name: "choose-host", Component: "scheduler", Do: f.chooseHost},
 			{Name: "claim-host", Component: "scheduler", Tx: f.claimHost, UndoTx: f.releaseHost},

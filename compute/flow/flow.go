@@ -23,9 +23,8 @@ import (
 	"altostack/saga"
 )
 
-// Deadlines, from acceptance. A boot may have to fetch a large image first.
+// Deadlines, from acceptance; a boot's is compute.Config.BootDeadline.
 const (
-	bootDeadline   = 10 * time.Minute
 	deleteDeadline = 10 * time.Minute
 	opDeadline     = 5 * time.Minute
 	copyDeadline   = 30 * time.Minute

@@ -50,7 +50,8 @@ func (f *Flows) end(ctx context.Context, tx *db.Tx, op *compute.Op, why *fault.F
 }
 
 // settle is the state of a server whose guest is as its row wants it.
-func settle(srv *compute.Server, _ *compute.Op) {
+func settle(srv *compute.Server, op *compute.Op) {
+	srv.PoweredAt = op.StartedAt
 	if srv.Task != compute.TaskDeleting {
 		srv.Task = compute.TaskNone
 	}

@@ -13,7 +13,7 @@ import (
 // to the old disk: a rebuild that fails leaves the server in ERROR, and another
 // one may be asked for.
 func (f *Flows) rebuildDefinition() saga.Definition[compute.Op] {
-	return saga.Definition[compute.Op]{Kind: compute.KindRebuild, Deadline: bootDeadline,
+	return saga.Definition[compute.Op]{Kind: compute.KindRebuild, Deadline: f.svc.BootDeadline,
 		Steps: []saga.Step[compute.Op]{
 			{Name: "remove-guest", Component: "host agent", Do: f.onServer(f.removeFrom)},
 			{Name: "build", Component: "host agent", Do: f.onServer(func(ctx context.Context, srv compute.Server) error {

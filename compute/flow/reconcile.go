@@ -19,7 +19,7 @@ func (f *Flows) Loop() reconcile.Loop {
 // database that was mended by hand or restored in part.
 func (f *Flows) Reconcile(ctx context.Context) error {
 	now := f.svc.Clock.Now()
-	stuck, err := f.svc.Store.Stuck(ctx, f.svc.DB, now.Add(-bootDeadline-saga.UndoGrace))
+	stuck, err := f.svc.Store.Stuck(ctx, f.svc.DB, now.Add(-f.svc.BootDeadline-saga.UndoGrace))
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 const serverColumns = `id, number, project_id, user_id, name, hostname, description, vm_state, task_state, power_state, want_power,
 	host, zone, pinned_zone, image_id, flavor_id, flavor, key_name, config_drive, disk_config, locked, locked_by, locked_reason,
 	access_ip_v4, access_ip_v6, reservation_id, launch_index, progress, metadata, tags, security_groups, fault, disks, user_data,
-	spec, boot_saga, tried, generation, deleted, created_at, updated_at, launched_at, ended_at`
+	spec, boot_saga, tried, generation, deleted, created_at, updated_at, launched_at, ended_at, powered_at`
 
 // scanServer reads one row.
 func scanServer(row db.Scanner) (compute.Server, error) { return scanServers()(row) }
@@ -31,13 +31,14 @@ func scanServers() func(row db.Scanner) (compute.Server, error) {
 	return func(row db.Scanner) (compute.Server, error) {
 		var s compute.Server
 		var spec, raw string
-		var created, updated, launched, ended int64
+		var created, updated, launched, ended, powered int64
 		err := row.Scan(&s.ID, &s.Number, &s.ProjectID, &s.UserID, &s.Name, &s.Hostname, &s.Description, &s.VMState, &s.Task, &s.PowerState, &s.Want,
 			&s.Host, &s.Zone, &s.PinnedZone, &s.ImageID, &s.FlavorID, &raw, &s.KeyName, &s.ConfigDrive, &s.DiskConfig,
 			&s.Locked, &s.LockedBy, &s.LockedReason, &s.AccessIPv4, &s.AccessIPv6, &s.ReservationID, &s.LaunchIndex, &s.Progress,
 			small{&s.Metadata}, small{&s.Tags}, small{&s.SecurityGroups}, small{&s.Fault},
 			small{&s.Disks}, &s.UserData, &spec, &s.BootSaga, small{&s.Tried}, &s.Generation, &s.Deleted,
-			&created, &updated, &launched, &ended)
+			&created, &updated, &launched, &ended, &powered)
+		s.PoweredAt = db.Time(powered)
 		if err == nil && raw != text {
 			flavor = compute.Flavor{}
 			err = json.Unmarshal([]byte(raw), &flavor)
@@ -74,11 +75,11 @@ func (*Store) InsertServer(ctx context.Context, tx *db.Tx, s compute.Server) err
 		INSERT INTO servers (id, number, project_id, user_id, name, hostname, description, vm_state, task_state, power_state, want_power,
 		       host, zone, pinned_zone, image_id, flavor_id, flavor, key_name, config_drive, disk_config, locked, locked_by, locked_reason,
 		       access_ip_v4, access_ip_v6, reservation_id, launch_index, progress, metadata, tags, security_groups, fault, disks, user_data,
-		       spec, boot_saga, tried, generation, deleted, created_at, updated_at, launched_at, ended_at)
+		       spec, boot_saga, tried, generation, deleted, created_at, updated_at, launched_at, ended_at, powered_at)
 		VALUES ($1, (SELECT COALESCE(MAX(number), 0) + 1 FROM servers), $2, $3, $4, $5, $6, $7, $8, $9, $10,
 		       '', $11, $12, $13, $14, $15, $16, $17, $18, FALSE, '', NULL,
 		       $19, $20, $21, $22, 0, $23, $24, $25, '', $26, $27,
-		       $28, '', '[]', $29, FALSE, $30, $30, 0, 0)`
+		       $28, '', '[]', $29, FALSE, $30, $30, 0, 0, 0)`
 	_, err := tx.Exec(ctx, q, s.ID, s.ProjectID, s.UserID, s.Name, s.Hostname, s.Description, string(s.VMState), string(s.Task), int(s.PowerState), string(s.Want),
 		s.Zone, s.PinnedZone, s.ImageID, s.FlavorID, db.JSON(s.Flavor), s.KeyName, s.ConfigDrive, s.DiskConfig,
 		s.AccessIPv4, s.AccessIPv6, s.ReservationID, s.LaunchIndex, db.JSON(s.Metadata), db.JSON(s.Tags), db.JSON(s.SecurityGroups), db.JSON(s.Disks), s.UserData,
@@ -97,12 +98,12 @@ func (*Store) SaveServer(ctx context.Context, tx *db.Tx, s compute.Server) error
 		   SET name = $1, hostname = $2, description = $3, vm_state = $4, task_state = $5, power_state = $6, want_power = $7, host = $8,
 		       zone = $9, pinned_zone = $10, locked = $11, locked_by = $12, locked_reason = $13, access_ip_v4 = $14, access_ip_v6 = $15,
 		       progress = $16, metadata = $17, tags = $18, fault = $19, disks = $20, boot_saga = $21, tried = $22, generation = $23,
-		       deleted = $24, updated_at = $25, launched_at = $26, ended_at = $27, disk_config = $28
-		 WHERE id = $29 AND generation = $23 - 1`
+		       deleted = $24, updated_at = $25, launched_at = $26, ended_at = $27, disk_config = $28, powered_at = $29
+		 WHERE id = $30 AND generation = $23 - 1`
 	n, err := tx.Exec(ctx, q, s.Name, s.Hostname, s.Description, string(s.VMState), string(s.Task), int(s.PowerState), string(s.Want), s.Host,
 		s.Zone, s.PinnedZone, s.Locked, s.LockedBy, s.LockedReason, s.AccessIPv4, s.AccessIPv6,
 		s.Progress, db.JSON(s.Metadata), db.JSON(s.Tags), faultText(s.Fault), db.JSON(s.Disks), s.BootSaga, db.JSON(s.Tried), s.Generation,
-		s.Deleted, db.Micros(s.UpdatedAt), db.Micros(s.LaunchedAt), db.Micros(s.EndedAt), s.DiskConfig, s.ID)
+		s.Deleted, db.Micros(s.UpdatedAt), db.Micros(s.LaunchedAt), db.Micros(s.EndedAt), s.DiskConfig, db.Micros(s.PoweredAt), s.ID)
 	if err != nil {
 		return fmt.Errorf("save server %s: %w", s.ID, err)
 	}

@@ -42,7 +42,8 @@ CREATE TABLE servers (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,          -- created_at until the first change
     launched_at     BIGINT NOT NULL,
-    ended_at        BIGINT NOT NULL
+    ended_at        BIGINT NOT NULL,
+    powered_at      BIGINT NOT NULL           -- when its present power was asked for
 );
 CREATE UNIQUE INDEX servers_number ON servers (number);
 CREATE INDEX servers_project ON servers (project_id, deleted, created_at, id);
