@@ -81,6 +81,9 @@ func (s *Service) Create(ctx context.Context, scope auth.Scope, c Create) (Creat
 		if err != nil {
 			return err
 		}
+		if err := s.checkUser(ctx, tx, scope.ProjectID, scope.UserID, Usage{1, int64(p.flavor.VCPUs), int64(p.flavor.MemoryMiB)}.times(n)); err != nil {
+			return err
+		}
 		out.Servers = out.Servers[:0]
 		for i := range n {
 			srv := s.build(scope, c, p, ids[i], i, n, out.ReservationID, read, volumes[i])
@@ -126,7 +129,7 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, srv *Server, p plan, sp
 		return err
 	}
 	if p.groupID != "" {
-		if err := s.Store.JoinGroup(ctx, tx, p.groupID, srv.ID); err != nil {
+		if err := s.joinGroup(ctx, tx, p.groupID, *srv); err != nil {
 			return err
 		}
 	}

@@ -110,3 +110,25 @@ func (s *Service) DeleteGroup(ctx context.Context, id string) error {
 		return err
 	})
 }
+
+// joinGroup makes a new server a member, within the quota of members.
+func (s *Service) joinGroup(ctx context.Context, tx *db.Tx, groupID string, srv Server) error {
+	limits, err := s.Store.Quotas(ctx, tx, srv.ProjectID)
+	if err != nil {
+		return err
+	}
+	members, err := s.Store.GroupMembers(ctx, tx, []string{groupID})
+	if err != nil {
+		return err
+	}
+	if limit := limits["server_group_members"]; limit >= 0 && int64(len(members[groupID])) >= limit {
+		return fault.New(fault.CodeComputeQuotaExceeded, "Quota exceeded, too many servers in group")
+	}
+	return s.Store.JoinGroup(ctx, tx, groupID, srv.ID)
+}
+
+// perHost is how many members of a group one host may have under anti-affinity.
+func (s *Service) perHost(ctx context.Context, groupID string) (int, error) {
+	g, _, err := s.Store.Group(ctx, s.DB, groupID)
+	return max(g.Rules.MaxPerHost, 1), err
+}

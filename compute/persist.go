@@ -30,6 +30,7 @@ type Store interface {
 	AggregateStore
 	GroupStore
 	UsageStore
+	UserQuotaStore
 	InsertServer(ctx context.Context, tx *db.Tx, s Server) error
 	SaveServer(ctx context.Context, tx *db.Tx, s Server) error
 	SaveSpec(ctx context.Context, tx *db.Tx, s Server) error

@@ -67,7 +67,11 @@ func (s *Service) Choose(ctx context.Context, q Question) (Choice, error) {
 		byName[h.Name] = h
 	}
 	var members map[string]int
+	perHost := 1
 	if spec.GroupID != "" {
+		if perHost, err = s.perHost(ctx, spec.GroupID); err != nil {
+			return Choice{}, err
+		}
 		if members, err = s.Store.GroupHosts(ctx, s.DB, spec.GroupID, srv.ID); err != nil {
 			return Choice{}, err
 		}
@@ -76,7 +80,7 @@ func (s *Service) Choose(ctx context.Context, q Question) (Choice, error) {
 	refused := map[string]string{}
 	for _, c := range candidates {
 		h, known := byName[c.Name]
-		if why := refuse(h, known, srv, spec, members, q.Excluded, s.Clock.Now()); why != "" {
+		if why := refuse(h, known, srv, spec, members, perHost, q.Excluded, s.Clock.Now()); why != "" {
 			refused[c.Name] = why
 			continue
 		}
@@ -95,7 +99,7 @@ func (s *Service) Choose(ctx context.Context, q Question) (Choice, error) {
 }
 
 // refuse says why a host with room still does not do; empty if it does.
-func refuse(h Host, known bool, srv Server, spec Spec, members map[string]int, excluded []string, now time.Time) string {
+func refuse(h Host, known bool, srv Server, spec Spec, members map[string]int, perHost int, excluded []string, now time.Time) string {
 	switch {
 	case !known:
 		return "it has not registered"
@@ -111,8 +115,8 @@ func refuse(h Host, known bool, srv Server, spec Spec, members map[string]int, e
 		return fmt.Sprintf("it is in zone %s", h.Zone)
 	case spec.GroupPolicy == "affinity" && len(members) > 0 && members[h.Name] == 0:
 		return "the server group keeps together on another host"
-	case spec.GroupPolicy == "anti-affinity" && members[h.Name] > 0:
-		return "the server group has a member on it"
+	case spec.GroupPolicy == "anti-affinity" && members[h.Name] >= perHost:
+		return "the server group has members enough on it"
 	}
 	return ""
 }

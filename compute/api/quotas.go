@@ -79,6 +79,14 @@ func quotaView(names []string, q compute.Quotas, id string) map[string]any {
 	return out
 }
 
+// limitsOf answers a project's limits and use, or those of the user asked for.
+func (a *Quotas) limitsOf(r *http.Request, project string) (compute.Quotas, compute.Usage, error) {
+	if user := r.URL.Query().Get("user_id"); user != "" {
+		return a.compute.UserLimits(r.Context(), project, user)
+	}
+	return a.compute.Limits(r.Context(), project)
+}
+
 func (a *Quotas) show(detail bool) rest.Handler {
 	return func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
 		project := r.PathValue("project")
@@ -88,9 +96,7 @@ func (a *Quotas) show(detail bool) rest.Handler {
 		if err := a.compute.CheckProject(r.Context(), project); err != nil {
 			return err
 		}
-		// user_id asks for what holds for a user: the project's limits, as users
-		// have none of their own here.
-		limits, used, err := a.compute.Limits(r.Context(), project)
+		limits, used, err := a.limitsOf(r, project)
 		if err != nil {
 			return err
 		}
@@ -156,10 +162,12 @@ func (a *Quotas) update(w http.ResponseWriter, r *http.Request, _ auth.Scope) er
 	if err := a.compute.CheckProject(r.Context(), r.PathValue("project")); err != nil {
 		return err
 	}
-	if r.URL.Query().Get("user_id") != "" {
-		return fault.New(fault.CodeRestInvalidInput, "Users have no quotas of their own in this cloud; set the project's.").WithField("user_id")
+	var out compute.Quotas
+	if user := r.URL.Query().Get("user_id"); user != "" {
+		out, err = a.compute.SetUserLimits(r.Context(), r.PathValue("project"), user, limits, force)
+	} else {
+		out, err = a.compute.SetLimits(r.Context(), r.PathValue("project"), limits, force)
 	}
-	out, err := a.compute.SetLimits(r.Context(), r.PathValue("project"), limits, force)
 	if err != nil {
 		return err
 	}
@@ -167,10 +175,14 @@ func (a *Quotas) update(w http.ResponseWriter, r *http.Request, _ auth.Scope) er
 }
 
 func (a *Quotas) remove(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-	if r.URL.Query().Get("user_id") != "" { // a user has none: there is nothing to drop
-		return rest.Empty(w, http.StatusAccepted)
+	project, user := r.PathValue("project"), r.URL.Query().Get("user_id")
+	var err error
+	if user != "" {
+		err = a.compute.ResetUserLimits(r.Context(), project, user)
+	} else {
+		err = a.compute.ResetLimits(r.Context(), project)
 	}
-	if err := a.compute.ResetLimits(r.Context(), r.PathValue("project")); err != nil {
+	if err != nil {
 		return err
 	}
 	return rest.Empty(w, http.StatusAccepted)

@@ -86,8 +86,11 @@ func (*Store) SetQuotaClass(ctx context.Context, tx *db.Tx, class string, limits
 	return nil
 }
 
-// DropQuotas forgets a project's own limits.
+// DropQuotas forgets a project's own limits and its users'.
 func (*Store) DropQuotas(ctx context.Context, tx *db.Tx, projectID string) error {
+	if _, err := tx.Exec(ctx, "DELETE FROM compute_user_quotas WHERE project_id = $1", projectID); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, "DELETE FROM compute_quotas WHERE project_id = $1", projectID)
 	return err
 }
