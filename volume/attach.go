@@ -210,8 +210,8 @@ func (s *Service) dropAttachment(ctx context.Context, tx *db.Tx, v *Volume, id s
 	}
 	v.Attachments = slices.DeleteFunc(v.Attachments, func(a Attachment) bool { return a.ID == id })
 	switch v.Status {
-	case StatusReserved, StatusAttaching, StatusInUse, StatusDetaching, StatusAvailable:
-		v.settle()
+	case StatusReserved, StatusAttaching, StatusInUse, StatusDetaching, StatusAvailable, StatusError, StatusErrorExtending:
+		v.settle() // an attached volume has its disk, whatever was reported of it
 	default:
 		was := v.Status
 		v.settle()

@@ -87,7 +87,20 @@ type novaDialect struct{ spoken }
 func NovaDialect() Dialect { return novaDialect{spoken{http.StatusForbidden}} }
 
 // CinderDialect is the block storage service's.
-func CinderDialect() Dialect { return novaDialect{spoken{http.StatusRequestEntityTooLarge}} }
+func CinderDialect() Dialect {
+	return cinderDialect{novaDialect{spoken{http.StatusRequestEntityTooLarge}}}
+}
+
+type cinderDialect struct{ novaDialect }
+
+// Status answers 404 to a method that a path does not take: Cinder's router
+// knows paths only together with their methods.
+func (d cinderDialect) Status(f *fault.Fault) int {
+	if f.Code == fault.CodeRestBadMethod {
+		return http.StatusNotFound
+	}
+	return d.novaDialect.Status(f)
+}
 
 var novaKeys = map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
 	409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented", 503: "serviceUnavailable"}

@@ -68,6 +68,12 @@ func pagingOf(q url.Values, prefix string, keys ...string) (p paging, err error)
 	return p, nil
 }
 
+// full tells whether a page gets a link to the next one: Cinder gives it
+// whenever the page has as many rows as were asked for.
+func (p paging) full(rows int, more bool) bool {
+	return rows > 0 && (more || rows == p.Limit-p.offset)
+}
+
 // cut drops what the offset skips.
 func cut[T any](p paging, list []T) []T { return list[min(p.offset, len(list)):] }
 

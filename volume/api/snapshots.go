@@ -109,7 +109,7 @@ func (a *API) listSnapshots(detail bool) rest.Handler {
 		if detail {
 			collection = "snapshots/detail"
 		}
-		if more {
+		if p.full(len(list), more) {
 			out.Links = nextLink(r, scope, collection, list[len(list)-1].ID)
 		}
 		if wanted, _ := truth(r.URL.Query().Get("with_count")); wanted && since(r, 45) {

@@ -39,7 +39,7 @@ type typeView struct {
 	ID          string            `json:"id"`
 	Name        string            `json:"name"`
 	Public      bool              `json:"is_public"`
-	PublicToo   bool              `json:"os-volume-type-access:is_public"`
+	PublicToo   *bool             `json:"os-volume-type-access:is_public,omitempty"` // not in the answer of an update
 	Description *string           `json:"description"`
 	ExtraSpecs  map[string]string `json:"extra_specs"`
 	QoSID       json.RawMessage   `json:"qos_specs_id,omitempty"`
@@ -59,7 +59,7 @@ func specsFor(scope auth.Scope, specs map[string]string) map[string]string {
 }
 
 func viewType(scope auth.Scope, t volume.Type) typeView {
-	v := typeView{ID: t.ID, Name: t.Name, Public: t.Public, PublicToo: t.Public, Description: text(t.Description), ExtraSpecs: specsFor(scope, t.ExtraSpecs)}
+	v := viewNewType(scope, t)
 	if volume.Admin(scope) {
 		v.QoSID = null
 		if t.QoSID != "" {
@@ -67,6 +67,12 @@ func viewType(scope auth.Scope, t volume.Type) typeView {
 		}
 	}
 	return v
+}
+
+// viewNewType is a type as the answer of its creation has it, without the QoS
+// that it cannot have yet.
+func viewNewType(scope auth.Scope, t volume.Type) typeView {
+	return typeView{ID: t.ID, Name: t.Name, Public: t.Public, PublicToo: &t.Public, Description: text(t.Description), ExtraSpecs: specsFor(scope, t.ExtraSpecs)}
 }
 
 func writeType(w http.ResponseWriter, scope auth.Scope, t volume.Type, err error) error {
@@ -115,7 +121,7 @@ func (a *API) listTypes(w http.ResponseWriter, r *http.Request, scope auth.Scope
 	for _, t := range list {
 		out.Types = append(out.Types, viewType(scope, t))
 	}
-	if more {
+	if p.full(len(list), more) {
 		out.Links = nextLink(r, scope, "types", list[len(list)-1].ID)
 	}
 	return rest.Write(w, http.StatusOK, out)
@@ -151,7 +157,10 @@ func (a *API) createType(w http.ResponseWriter, r *http.Request, scope auth.Scop
 		}
 	}
 	t, err := a.svc.CreateType(r.Context(), t)
-	return writeType(w, scope, t, err)
+	if err != nil {
+		return err
+	}
+	return rest.Write(w, http.StatusOK, map[string]any{"volume_type": viewNewType(scope, t)})
 }
 
 func (a *API) updateType(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
@@ -177,7 +186,12 @@ func (a *API) updateType(w http.ResponseWriter, r *http.Request, scope auth.Scop
 		}
 		return nil
 	})
-	return writeType(w, scope, t, err)
+	if err != nil {
+		return err
+	}
+	view := viewNewType(scope, t)
+	view.PublicToo = nil
+	return rest.Write(w, http.StatusOK, map[string]any{"volume_type": view})
 }
 
 func (a *API) deleteType(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {

@@ -28,6 +28,9 @@ var volumeSort = []string{"updated_at", "name", "display_name=name", "status", "
 
 func (a *API) listVolumes(detail bool) rest.Handler {
 	return func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+		if !detail && strings.HasSuffix(r.URL.Path, "/") { // the show of no volume
+			return fault.New(fault.CodeRestNotFound, "The resource could not be found.")
+		}
 		p, err := pagingOf(r.URL.Query(), "v.", volumeSort...)
 		if err != nil {
 			return err
@@ -61,7 +64,7 @@ func (a *API) listVolumes(detail bool) rest.Handler {
 				out.Volumes = append(out.Volumes, viewSummary(r, scope, v))
 			}
 		}
-		if more {
+		if p.full(len(list), more) {
 			out.Links = nextLink(r, scope, collection, list[len(list)-1].ID)
 		}
 		if wanted, _ := truth(r.URL.Query().Get("with_count")); wanted && since(r, 45) {
