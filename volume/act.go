@@ -19,6 +19,9 @@ import (
 // version allows that for an attached one.
 func (s *Service) Extend(ctx context.Context, scope auth.Scope, volumeID string, sizeGiB int64, online bool) error {
 	_, err := s.change(ctx, scope, volumeID, func(ctx context.Context, tx *db.Tx, v *Volume) (bool, error) {
+		if err := s.thawed(ctx, tx); err != nil {
+			return false, err
+		}
 		if sizeGiB <= v.SizeGiB {
 			return false, invalidInput("New size for extend must be greater than current size. (current: %d, extended: %d).", v.SizeGiB, sizeGiB)
 		}

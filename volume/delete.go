@@ -20,6 +20,9 @@ type Removal struct {
 // Remove starts to delete a volume; it answers before the disk is gone.
 func (s *Service) Remove(ctx context.Context, scope auth.Scope, id string, how Removal) error {
 	_, err := s.change(ctx, scope, id, func(ctx context.Context, tx *db.Tx, v *Volume) (bool, error) {
+		if err := s.thawed(ctx, tx); err != nil {
+			return false, err
+		}
 		status := ""
 		if !how.Force {
 			status = " status must be available or error or error_restoring or error_extending or error_managing and"

@@ -56,7 +56,7 @@ func (s *Service) Daemons(ctx context.Context) ([]Daemon, error) {
 	for i := range all {
 		for _, d := range saved {
 			if d.Binary == all[i].Binary && d.Host == all[i].Host {
-				all[i].Disabled, all[i].Reason = d.Disabled, d.Reason
+				all[i].Disabled, all[i].Frozen, all[i].Reason = d.Disabled, d.Frozen, d.Reason
 			}
 		}
 	}
@@ -66,6 +66,44 @@ func (s *Service) Daemons(ctx context.Context) ([]Daemon, error) {
 // SetDaemon enables or disables a part of the service; a disabled backend gets
 // no new volumes.
 func (s *Service) SetDaemon(ctx context.Context, host, binary string, disabled bool, reason string) (Daemon, error) {
+	d, err := s.changeDaemon(ctx, host, binary, func(d *Daemon) {
+		if d.Disabled, d.Reason = disabled, reason; !disabled {
+			d.Reason = ""
+		}
+	})
+	if err == nil && d.Host == "" {
+		err = fault.New(fault.CodeVolumeServiceNotFound, "Service %s could not be found on host %s.", binary, host)
+	}
+	return d, err
+}
+
+// Freeze keeps the volumes of a backend from being deleted, grown or
+// snapshotted, or ends that. An unknown host is invalid input.
+func (s *Service) Freeze(ctx context.Context, host string, frozen bool) error {
+	d, err := s.changeDaemon(ctx, host, "cinder-volume", func(d *Daemon) { d.Frozen = frozen })
+	if err == nil && d.Host == "" {
+		err = invalidInput("Host %s could not be found.", host)
+	}
+	return err
+}
+
+// thawed refuses changes to volumes of a frozen backend.
+func (s *Service) thawed(ctx context.Context, r db.Reader) error {
+	saved, err := s.Store.Daemons(ctx, r)
+	if err != nil {
+		return err
+	}
+	for _, d := range saved {
+		if d.Frozen && d.Host == s.Backed() {
+			return invalidInput("The volume service is frozen on host %s.", d.Host)
+		}
+	}
+	return nil
+}
+
+// changeDaemon edits a part of the service; the zero Daemon means there is none
+// of that name.
+func (s *Service) changeDaemon(ctx context.Context, host, binary string, edit func(d *Daemon)) (Daemon, error) {
 	all, err := s.Daemons(ctx)
 	if err != nil {
 		return Daemon{}, err
@@ -74,15 +112,12 @@ func (s *Service) SetDaemon(ctx context.Context, host, binary string, disabled b
 		if d.Host != host || d.Binary != binary && strings.TrimPrefix(d.Binary, "cinder-") != binary {
 			continue
 		}
-		d.Disabled, d.Reason = disabled, reason
-		if !disabled {
-			d.Reason = ""
-		}
+		edit(&d)
 		err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.SaveDaemon(ctx, tx, d) })
 		if err != nil {
 			return d, fmt.Errorf("save service %s on %s: %w", binary, host, err)
 		}
 		return d, nil
 	}
-	return Daemon{}, fault.New(fault.CodeVolumeServiceNotFound, "Service %s could not be found on host %s.", binary, host)
+	return Daemon{}, nil
 }

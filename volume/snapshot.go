@@ -64,6 +64,9 @@ func (s *Service) CreateSnapshot(ctx context.Context, scope auth.Scope, spec Sna
 		if err != nil {
 			return err
 		}
+		if err := s.thawed(ctx, tx); err != nil {
+			return err
+		}
 		if v.Status == StatusError {
 			return wrongState("The snapshot cannot be created when the volume is in error status.")
 		}
@@ -91,6 +94,9 @@ func (s *Service) DeleteSnapshot(ctx context.Context, scope auth.Scope, id strin
 	return s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		snap, err := s.findSnapshot(ctx, tx, scope, id)
 		if err != nil {
+			return err
+		}
+		if err := s.thawed(ctx, tx); err != nil {
 			return err
 		}
 		if !force && !slices.Contains([]Status{StatusAvailable, StatusError}, snap.Status) {

@@ -130,6 +130,7 @@ type Message struct {
 type Daemon struct {
 	Binary, Host, Zone string
 	Disabled           bool
+	Frozen             bool // keeps its volumes as they are
 	Reason             string
 	UpdatedAt          time.Time
 }

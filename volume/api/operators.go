@@ -20,6 +20,8 @@ func (a *API) operatorRoutes() []rest.Route {
 		rest.On("PUT /v3/os-services/enable", services+"update", a.setService(false)),
 		rest.On("PUT /v3/os-services/disable", services+"update", a.setService(true)),
 		rest.On("PUT /v3/os-services/disable-log-reason", services+"update", a.setService(true)),
+		rest.On("PUT /v3/os-services/freeze", services+"update", a.freeze(true)),
+		rest.On("PUT /v3/os-services/thaw", services+"update", a.freeze(false)),
 		rest.On("GET /v3/os-hosts", "volume_extension:hosts", a.listHosts),
 		rest.On("GET /v3/os-hosts/{id}", "volume_extension:hosts", a.showHost),
 		rest.On("GET /v3/scheduler-stats/get_pools", "scheduler_extension:scheduler_stats:get_pools", a.pools),
@@ -55,7 +57,7 @@ func (a *API) listServices(w http.ResponseWriter, r *http.Request, _ auth.Scope)
 			view["cluster"] = nil
 		}
 		if d.Binary == "cinder-volume" {
-			view["replication_status"], view["active_backend_id"], view["frozen"] = "disabled", nil, false
+			view["replication_status"], view["active_backend_id"], view["frozen"] = "disabled", nil, d.Frozen
 			if since(r, 49) {
 				view["backend_state"] = "up"
 			}
@@ -92,6 +94,21 @@ func (a *API) setService(disable bool) rest.Handler {
 			out["disabled_reason"] = b.Reason
 		}
 		return rest.Write(w, http.StatusOK, out)
+	}
+}
+
+func (a *API) freeze(frozen bool) rest.Handler {
+	return func(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+		var b struct {
+			Host string `json:"host"`
+		}
+		if err := rest.Decode(r, "", &b); err != nil {
+			return err
+		}
+		if err := a.svc.Freeze(r.Context(), b.Host, frozen); err != nil {
+			return err
+		}
+		return rest.Empty(w, http.StatusOK)
 	}
 }
 

@@ -135,16 +135,16 @@ func (*Store) Messages(ctx context.Context, r db.Reader, q volume.Query) ([]volu
 func (*Store) Daemons(ctx context.Context, r db.Reader) ([]volume.Daemon, error) {
 	return db.List(ctx, r, func(row db.Scanner) (d volume.Daemon, err error) {
 		var at int64
-		err = row.Scan(&d.Host, &d.Binary, &d.Disabled, &d.Reason, &at)
+		err = row.Scan(&d.Host, &d.Binary, &d.Disabled, &d.Frozen, &d.Reason, &at)
 		d.UpdatedAt = db.Time(at)
 		return d, err
-	}, "SELECT host, binary_name, disabled, reason, updated_at FROM volume_daemons ORDER BY binary_name, host")
+	}, "SELECT host, binary_name, disabled, frozen, reason, updated_at FROM volume_daemons ORDER BY binary_name, host")
 }
 
 // SaveDaemon records a part of the service.
 func (*Store) SaveDaemon(ctx context.Context, tx *db.Tx, d volume.Daemon) error {
-	_, err := tx.Exec(ctx, `INSERT INTO volume_daemons (host, binary_name, disabled, reason, updated_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (host, binary_name) DO UPDATE SET disabled = excluded.disabled, reason = excluded.reason, updated_at = excluded.updated_at`,
-		d.Host, d.Binary, d.Disabled, d.Reason, db.Micros(d.UpdatedAt))
+	_, err := tx.Exec(ctx, `INSERT INTO volume_daemons (host, binary_name, disabled, frozen, reason, updated_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (host, binary_name) DO UPDATE SET disabled = excluded.disabled, frozen = excluded.frozen, reason = excluded.reason, updated_at = excluded.updated_at`,
+		d.Host, d.Binary, d.Disabled, d.Frozen, d.Reason, db.Micros(d.UpdatedAt))
 	return err
 }

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE volume_daemons ADD COLUMN frozen BOOLEAN NOT NULL DEFAULT FALSE;
