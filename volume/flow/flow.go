@@ -18,6 +18,7 @@ import (
 	"altostack/kernel/db"
 	"altostack/kernel/fault"
 	"altostack/kernel/id"
+	"altostack/kernel/telemetry"
 	"altostack/saga"
 	"altostack/volume"
 )
@@ -85,6 +86,7 @@ const component = "volume"
 const patient = time.Hour
 
 func (f *Flows) start(ctx context.Context, tx *db.Tx, s saga.Starter[state], st state) error {
+	st.RequestID = telemetry.RequestID(ctx)
 	_, err := s.Start(ctx, tx, saga.Request{Subject: st.VolumeID, ProjectID: st.ProjectID}, st)
 	return err
 }
