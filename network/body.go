@@ -36,6 +36,10 @@ func (r *Resource) prepareCreate(scope auth.Scope, body map[string]any) (prepare
 	if err != nil {
 		return p, err
 	}
+	if r.Parent != "" { // from the path
+		p.row[r.Parent] = body[r.Parent]
+		delete(body, r.Parent)
+	}
 	owner, given := body["project_id"].(string)
 	switch {
 	case !given:
