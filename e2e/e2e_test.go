@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"altostack/client"
 )
 
 func TestMain(m *testing.M) { os.Exit(m.Run()) }
@@ -70,6 +72,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cloud": cmdCloud, "as": cmdAs, "console": cmdConsole, "ssh": cmdSSH, "leftovers": cmdLeftovers,
+			"api": cmdAPI, "until": cmdUntil, "pick": cmdPick, "inventory": cmdInventory, "fill": cmdFill, "cutoff": cmdCutOff,
 			"capture": cmdCapture, "retry": cmdRetry, "becomes": cmdBecomes, "vnc": cmdWebSocket, "trace29": cmdTrace29,
 		},
 	})
@@ -92,6 +95,9 @@ type cloud struct {
 	port         int
 	id           string
 	access       map[string]string
+	sessions     map[string]*client.Cloud // by identity, since the last start
+	last         answer                   // of the last api command
+	kept         map[string]string        // the inventory at "inventory save"
 }
 
 func of(ts *testscript.TestScript) *cloud { return ts.Value(cloudKey{}).(*cloud) }
@@ -114,6 +120,7 @@ func cmdCloud(ts *testscript.TestScript, neg bool, args []string) {
 	case "start":
 		out, err = c.run(append([]string{"up", "--detach", "--hypervisor", "qemu", "--listen", fmt.Sprintf("127.0.0.1:%d", c.port)}, args[1:]...)...)
 		if err == nil {
+			c.sessions = nil
 			c.id, err = cloudID(c.data)
 			useAccess(ts, c, "admin")
 		}
@@ -138,16 +145,28 @@ func cmdCloud(ts *testscript.TestScript, neg bool, args []string) {
 func cmdAs(ts *testscript.TestScript, _ bool, args []string) { useAccess(ts, of(ts), args[0]) }
 
 func useAccess(ts *testscript.TestScript, c *cloud, project string) {
-	out, err := c.run("openrc", "--project", project)
+	var err error
+	c.access, err = c.openrc(project)
 	ts.Check(err)
-	c.access = map[string]string{}
+	for k, v := range c.access {
+		ts.Setenv(k, v)
+	}
+}
+
+// openrc answers the OS_* variables of the admin or the demo project.
+func (c *cloud) openrc(project string) (map[string]string, error) {
+	out, err := c.run("openrc", "--project", project)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	access := map[string]string{}
 	for line := range strings.Lines(out) {
 		if kv, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
 			k, v, _ := strings.Cut(kv, "=")
-			ts.Setenv(k, v)
-			c.access[k] = v
+			access[k] = v
 		}
 	}
+	return access, nil
 }
 
 // cmdCapture: NAME command… — puts the command's output into a variable.

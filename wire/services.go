@@ -164,8 +164,21 @@ func (s *System) tables() []Table {
 		{"glance", "/image", imageapi.New(s.image).Routes()},
 		{"neutron", "/network", networkapi.New(s.network).Routes()},
 		{"cinder", "/volume", volumeapi.New(s.volume).Routes()},
-		{"nova", "/compute", computeapi.New(s.compute).Routes()},
+		{"nova", "/compute", append(computeapi.New(s.compute).Routes(), s.passedOn()...)},
 	}
+}
+
+// passedOn are compute's calls that the network service answers.
+func (s *System) passedOn() []rest.Route {
+	return computeapi.NewProxies(&http.Client{Transport: lateHandler{s}}, "http://network.internal/network").Routes()
+}
+
+// lateHandler reaches the handler that is being built from these very routes.
+type lateHandler struct{ s *System }
+
+// RoundTrip serves a request of this process's own.
+func (l lateHandler) RoundTrip(r *http.Request) (*http.Response, error) {
+	return inProcess{l.s.handler}.RoundTrip(r)
 }
 
 // face is what makes one service's API its own.
@@ -225,6 +238,9 @@ func (s *System) api(t Table, metrics *rest.Metrics) (http.Handler, error) {
 	a := &rest.API{Service: t.Service, Mount: t.Mount, Dialect: f.dialect, Tokens: s.identity, Policy: rest.PolicyOf(t.Service, s.policies[t.Service]),
 		Clock: s.clock, IDs: s.ids, Log: s.log, Range: f.ranges, Metrics: metrics, AuthURL: s.publicURL + "/identity/v3", ProjectAfter: f.after, MaxBody: f.maxBody,
 		HeadFromGet: t.Service == "keystone"}
+	if t.Service == "nova" {
+		a.Alias = "v2 v2.1"
+	}
 	if f.schemas {
 		a.Schemas = rest.SchemasOf(t.Service)
 	}

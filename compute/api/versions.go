@@ -36,7 +36,9 @@ func currentVersion(r *http.Request) apiVersion {
 }
 
 func (a *API) listVersions(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-	return rest.Write(w, http.StatusOK, map[string]any{"versions": []apiVersion{currentVersion(r)}})
+	// v2.0 is v2.1 without microversions; clients of old expect it to be listed first.
+	old := apiVersion{ID: "v2.0", Status: "SUPPORTED", Updated: "2011-01-21T11:33:21Z", Links: []versionLink{{Rel: "self", Href: rest.Base(r) + "/v2/"}}}
+	return rest.Write(w, http.StatusOK, map[string]any{"versions": []apiVersion{old, currentVersion(r)}})
 }
 
 func (a *API) showVersion(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {

@@ -59,6 +59,8 @@ const (
 	CodeComputeMetadataNotFound          Code = "compute.metadata_not_found"
 	CodeComputeNameInvalid               Code = "compute.name_invalid"
 	CodeComputeNetworkNotFound           Code = "compute.network_not_found"
+	CodeComputeNetworkRefused            Code = "compute.network_refused"
+	CodeComputeNoFloatingPool            Code = "compute.no_floating_pool"
 	CodeComputeNoValidHost               Code = "compute.no_valid_host"
 	CodeComputeQuotaBelowUse             Code = "compute.quota_below_use"
 	CodeComputeQuotaExceeded             Code = "compute.quota_exceeded"
@@ -297,6 +299,8 @@ var definitions = map[Code]Definition{
 	CodeComputeMetadataNotFound:          {Code: CodeComputeMetadataNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such metadata item."},
 	CodeComputeNameInvalid:               {Code: CodeComputeNameInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "The name is not a usable host name."},
 	CodeComputeNetworkNotFound:           {Code: CodeComputeNetworkNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no address on the network."},
+	CodeComputeNetworkRefused:            {Code: CodeComputeNetworkRefused, Kind: Invalid, Type: "", Hint: "", Meaning: "The network service refused what was passed on to it."},
+	CodeComputeNoFloatingPool:            {Code: CodeComputeNoFloatingPool, Kind: NotFound, Type: "", Hint: "List the external networks.", Meaning: "No external network, or no floating IP, of that name."},
 	CodeComputeNoValidHost:               {Code: CodeComputeNoValidHost, Kind: Unavailable, Type: "", Hint: "Choose a smaller flavor, or wait for room.", Meaning: "No host can take the server."},
 	CodeComputeQuotaBelowUse:             {Code: CodeComputeQuotaBelowUse, Kind: Invalid, Type: "", Hint: "Set a higher limit, or force it.", Meaning: "The new limit is below what the project uses."},
 	CodeComputeQuotaExceeded:             {Code: CodeComputeQuotaExceeded, Kind: OverQuota, Type: "", Hint: "Delete servers, or ask for a larger quota.", Meaning: "The project's quota does not allow it."},

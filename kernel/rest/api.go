@@ -49,6 +49,8 @@ type API struct {
 	// ProjectAfter names the segment after which a project id may stand and is
 	// then only checked: /v2.1/{project_id}/servers is /v2.1/servers.
 	ProjectAfter string
+	// Alias is an older first segment and the one it stands for, as "v2 v2.1".
+	Alias string
 	// HeadFromGet answers HEAD by the GET route, without its body.
 	HeadFromGet bool
 
@@ -224,6 +226,9 @@ func (c *call) match(r *http.Request) ([]*bound, []string, error) {
 	}
 	if d, strict := c.api.Dialect.(interface{ emptyID(path string) bool }); strict && d.emptyID(strings.TrimPrefix(r.URL.EscapedPath(), c.api.Mount)) {
 		return nil, nil, nil
+	}
+	if old, now, ok := strings.Cut(c.api.Alias, " "); ok && segs[0] == old {
+		segs[0] = now
 	}
 	routes, values := c.api.root.find(segs, nil)
 	after := c.api.ProjectAfter
