@@ -134,6 +134,7 @@ type Service struct {
 	store  Store
 	logics map[*Resource]logic
 	dirty  watched
+	recent members
 }
 
 // New makes the service.
@@ -147,7 +148,7 @@ func New(cfg Config) *Service {
 	if cfg.Zone == "" {
 		cfg.Zone = "nova"
 	}
-	s := &Service{cfg: cfg, store: cfg.Store, dirty: watched{wake: make(chan struct{}, 1), groups: map[string]bool{}}}
+	s := &Service{cfg: cfg, store: cfg.Store, dirty: watched{wake: make(chan struct{}, 1), groups: map[string]bool{}}, recent: members{groups: map[string]memberSet{}}}
 	s.logics = map[*Resource]logic{
 		Networks:           {create: createNetwork, update: updateNetwork, delete: deleteNetwork, fill: fillNetworks},
 		Subnets:            {target: ofNetwork, create: createSubnet, update: updateSubnet, delete: deleteSubnet},
@@ -272,35 +273,47 @@ const settle = 200 * time.Millisecond
 // Run tells hosts about changed members of security groups until ctx ends. A
 // control process runs it once.
 func (s *Service) Run(ctx context.Context) {
+	pause := settle
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.dirty.wake:
 		}
-		tick, stop := s.cfg.Clock.After(settle)
+		tick, stop := s.cfg.Clock.After(pause)
 		select {
 		case <-ctx.Done():
 			stop()
 			return
 		case <-tick:
 		}
-		if err := s.Flush(ctx); err != nil {
+		told, err := s.flush(ctx)
+		if err != nil {
 			s.cfg.Log.ErrorContext(ctx, "hosts were not told of changed security group members", "error", err)
 		}
+		pause = max(settle, time.Duration(told)*perHost)
 	}
 }
+
+// perHost is how long telling one host puts the next round off, so that a group
+// over a thousand hosts does not take all the time there is.
+const perHost = 5 * time.Millisecond
 
 // Flush tells hosts about changed members of security groups now. A host gets
 // one port whose rules name the group: the wiring of that port brings the set.
 func (s *Service) Flush(ctx context.Context) error {
+	_, err := s.flush(ctx)
+	return err
+}
+
+func (s *Service) flush(ctx context.Context) (told int, err error) {
 	groups := s.dirty.take()
 	if len(groups) == 0 {
-		return nil
+		return 0, nil
 	}
 	hosts, err := s.store.HostsWatching(ctx, s.cfg.DB, groups)
 	for host, port := range hosts {
 		s.rewire(host, []string{port})
 	}
-	return err
+	return len(hosts), err
 }

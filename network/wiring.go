@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"sync"
+	"time"
 
 	"altostack/hostapi"
 )
@@ -13,7 +15,7 @@ import (
 // that are not bound to the host are left out. The part of a few ports costs
 // six reads, however many ports there are.
 func (s *Service) Wiring(ctx context.Context, host string, portIDs []string) (hostapi.HostNetwork, error) {
-	v := &wires{s: s, ctx: ctx, networks: map[string]bool{}}
+	v := &wires{s: s, ctx: ctx, partial: len(portIDs) > 0}
 	if err := v.read(host, portIDs); err != nil {
 		return hostapi.HostNetwork{}, err
 	}
@@ -25,7 +27,7 @@ type wires struct {
 	s        *Service
 	ctx      context.Context
 	out      hostapi.HostNetwork
-	networks map[string]bool
+	partial  bool
 	prefix   map[string]netip.Prefix // subnets' CIDRs
 	gateways map[string]netip.Addr   // subnets' gateways
 	fail     error
@@ -194,16 +196,8 @@ func (v *wires) sets(groups, lists []string) {
 		return
 	}
 	v.out.Sets = map[string][]netip.Prefix{}
-	members, err := v.s.store.GroupMembers(v.ctx, v.s.cfg.DB, groups)
-	if err != nil {
-		v.fail = err
-		return
-	}
-	for _, g := range groups {
-		v.out.Sets[g] = []netip.Prefix{}
-		for _, a := range members[g] {
-			v.out.Sets[g] = append(v.out.Sets[g], netip.PrefixFrom(a, a.BitLen()))
-		}
+	for g, set := range v.members(groups) {
+		v.out.Sets[g] = set
 	}
 	for _, g := range v.get(AddressGroups, "id", lists) {
 		v.out.Sets[g.ID()] = []netip.Prefix{}
@@ -282,4 +276,61 @@ func (s *Service) Wired(ctx context.Context, host string, up, down []string) err
 		}
 		return nil
 	})
+}
+
+// members remembers the members of remote groups for less than settle, since a
+// boot asks for all of its project's and many boots ask at once. What is missed
+// by that is told by the flush that follows every change no sooner than settle
+// after it, and the whole wiring of a host never uses it.
+type members struct {
+	mu     sync.Mutex
+	groups map[string]memberSet
+}
+
+type memberSet struct {
+	at  time.Time
+	set []netip.Prefix
+}
+
+const (
+	memberLife = settle / 2
+	maxMembers = 1024 // groups remembered
+)
+
+// members reads the addresses of remote groups; they are shared and not to be
+// changed.
+func (v *wires) members(groups []string) map[string][]netip.Prefix {
+	out := map[string][]netip.Prefix{}
+	now, cache := v.s.cfg.Clock.Now(), &v.s.recent
+	missing := groups
+	if v.partial {
+		missing = nil
+		cache.mu.Lock()
+		for _, g := range groups {
+			if m, ok := cache.groups[g]; ok && now.Sub(m.at) < memberLife {
+				out[g] = m.set
+				continue
+			}
+			missing = append(missing, g)
+		}
+		cache.mu.Unlock()
+	}
+	read, err := v.s.store.GroupMembers(v.ctx, v.s.cfg.DB, missing)
+	if err != nil {
+		v.fail = err
+		return nil
+	}
+	cache.mu.Lock()
+	defer cache.mu.Unlock()
+	if len(cache.groups) > maxMembers {
+		clear(cache.groups)
+	}
+	for _, g := range missing {
+		set := make([]netip.Prefix, 0, len(read[g]))
+		for _, a := range read[g] {
+			set = append(set, netip.PrefixFrom(a, a.BitLen()))
+		}
+		out[g], cache.groups[g] = set, memberSet{now, set}
+	}
+	return out
 }
