@@ -308,6 +308,17 @@ func (a *Flavors) setSpec(w http.ResponseWriter, r *http.Request, scope auth.Sco
 }
 
 func (a *Flavors) editSpecs(w http.ResponseWriter, r *http.Request, scope auth.Scope, body map[string]text, answer any) error {
+	for k, v := range body {
+		if len(v) > 255 { // a number as long as that; the schema has looked at text
+			return fault.New(fault.CodeRestInvalidInput, "Invalid input received: extra_specs value has %d characters, more than 255.", len(v)).WithField(k)
+		}
+		if !since(r, 86) {
+			continue
+		}
+		if err := compute.CheckExtraSpec(k, string(v)); err != nil {
+			return err
+		}
+	}
 	_, err := a.compute.ChangeFlavor(r.Context(), reach(scope), r.PathValue("flavor_id"), func(f *compute.Flavor) error {
 		if f.ExtraSpecs == nil {
 			f.ExtraSpecs = map[string]string{}

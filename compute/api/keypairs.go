@@ -6,6 +6,7 @@ import (
 
 	"altostack/compute"
 	"altostack/kernel/auth"
+	"altostack/kernel/fault"
 	"altostack/kernel/microversion"
 	"altostack/kernel/page"
 	"altostack/kernel/rest"
@@ -85,10 +86,10 @@ func (a *Keypairs) list(w http.ResponseWriter, r *http.Request, scope auth.Scope
 func (a *Keypairs) create(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
 	v := microversion.From(r.Context())
 	body := struct {
-		Name      string `json:"name"`
-		PublicKey string `json:"public_key"`
-		Type      string `json:"type"`
-		UserID    string `json:"user_id"`
+		Name      string  `json:"name"`
+		PublicKey *string `json:"public_key"`
+		Type      string  `json:"type"`
+		UserID    string  `json:"user_id"`
 	}{Type: "ssh"}
 	if err := rest.Decode(r, "keypair", &body); err != nil {
 		return err
@@ -97,7 +98,13 @@ func (a *Keypairs) create(w http.ResponseWriter, r *http.Request, scope auth.Sco
 	if err != nil {
 		return err
 	}
-	k, private, err := a.compute.CreateKeypair(r.Context(), scope.ProjectID, compute.Keypair{UserID: user, Name: strings.TrimSpace(body.Name), Type: body.Type, PublicKey: body.PublicKey})
+	k := compute.Keypair{UserID: user, Name: strings.TrimSpace(body.Name), Type: body.Type}
+	if body.PublicKey != nil {
+		if k.PublicKey = *body.PublicKey; strings.TrimSpace(k.PublicKey) == "" { // not the same as none
+			return fault.New(fault.CodeComputeKeypairInvalid, "Keypair data is invalid: failed to generate fingerprint").WithField("public_key")
+		}
+	}
+	k, private, err := a.compute.CreateKeypair(r.Context(), scope.ProjectID, k)
 	if err != nil {
 		return err
 	}
