@@ -41,6 +41,21 @@ type DB struct {
 	stmts   statements
 	group   *group // nil on PostgreSQL
 	guard   sync.Once
+	around  func(commit func() error) error
+}
+
+// Around has f called in place of every commit, with the commit: so tests end a
+// process right before a write is durable and right after it. An error of f is
+// that of the writers, and keeps what was not committed from being so. It must be
+// set before the first write.
+func (d *DB) Around(f func(commit func() error) error) { d.around = f }
+
+// durable commits, through what [DB.Around] set.
+func (d *DB) durable(commit func() error) error {
+	if d.around == nil {
+		return commit()
+	}
+	return d.around(commit)
 }
 
 // Dialect is which engine is behind a DB.

@@ -53,7 +53,7 @@ func (d *DB) Write(ctx context.Context, f func(ctx context.Context, tx *Tx) erro
 	if d.Dialect == PostgreSQL {
 		return d.writePostgreSQL(ctx, f)
 	}
-	d.guard.Do(func() { d.group = newGroup(d.writers) })
+	d.guard.Do(func() { d.group = newGroup(d.writers, d.durable) })
 	return d.group.write(ctx, f)
 }
 
@@ -66,7 +66,7 @@ func (d *DB) writePostgreSQL(ctx context.Context, f func(context.Context, *Tx) e
 		t := &Tx{exec: tx.ExecContext, query: tx.QueryContext, row: tx.QueryRowContext}
 		err = protect(ctx, f, t)
 		if err == nil {
-			err = tx.Commit()
+			err = d.durable(tx.Commit)
 		} else {
 			_ = tx.Rollback()
 		}
@@ -100,11 +100,12 @@ func protect(ctx context.Context, f func(context.Context, *Tx) error, t *Tx) (er
 // group is SQLite's single writer: it runs what waits, one after the other in a
 // savepoint each, and commits them together.
 type group struct {
-	pool  *sql.DB
-	queue chan *pending
-	done  chan struct{}
-	mu    sync.RWMutex
-	ended bool
+	pool    *sql.DB
+	durable func(commit func() error) error
+	queue   chan *pending
+	done    chan struct{}
+	mu      sync.RWMutex
+	ended   bool
 }
 
 type pending struct {
@@ -118,8 +119,8 @@ type pending struct {
 // maxGroup bounds how long the first of a group waits for the others.
 const maxGroup = 64
 
-func newGroup(pool *sql.DB) *group {
-	g := &group{pool: pool, queue: make(chan *pending, 1024), done: make(chan struct{})}
+func newGroup(pool *sql.DB, durable func(func() error) error) *group {
+	g := &group{pool: pool, durable: durable, queue: make(chan *pending, 1024), done: make(chan struct{})}
 	go g.run()
 	return g
 }
@@ -219,7 +220,7 @@ func (g *group) batch(ctx context.Context, stmts *statements, first *pending) ([
 			}
 		}
 	}
-	if err := stmts.run(ctx, "COMMIT"); err != nil {
+	if err := g.durable(func() error { return stmts.run(ctx, "COMMIT") }); err != nil {
 		_ = stmts.run(ctx, "ROLLBACK")
 		return batch, fmt.Errorf("commit: %w", err)
 	}
