@@ -38,9 +38,7 @@ func (f *Flows) bootDefinition() saga.Definition[Boot] {
 		Steps: []saga.Step[Boot]{
 			{Name: "choose-host", Component: "scheduler", Do: f.chooseHost},
 			{Name: "claim-host", Component: "scheduler", Tx: f.claimHost, UndoTx: f.releaseHost},
-			{Name: "allocate-network", Component: "network", Do: f.allocateNetwork,
-				Undo: func(ctx context.Context, b *Boot) error { return f.svc.Network.Deallocate(ctx, b.ServerID) }},
-			{Name: "prepare-volumes", Component: "volume", Do: f.prepareVolumes, Undo: f.releaseVolumes},
+			{Name: "allocate", Component: "network, volume", Do: f.allocate, Undo: f.release},
 			{Name: "build", Component: "host agent", Do: f.build, Undo: f.removeGuest},
 		},
 		Done: f.booted, Failed: f.bootFailed}
@@ -120,6 +118,23 @@ func (f *Flows) releaseHost(ctx context.Context, tx *db.Tx, b *Boot) error {
 		return err
 	}
 	return f.changeTx(ctx, tx, b.ServerID, func(srv *compute.Server) error { srv.Host, srv.Tried = "", nil; return nil })
+}
+
+// allocate makes what the guest needs besides its host. Ports and volumes are one
+// step as each step costs a durable write, and both find their own work again.
+func (f *Flows) allocate(ctx context.Context, b *Boot) error {
+	if err := f.allocateNetwork(ctx, b); err != nil {
+		return err
+	}
+	return f.prepareVolumes(ctx, b)
+}
+
+// release undoes allocate.
+func (f *Flows) release(ctx context.Context, b *Boot) error {
+	if err := f.releaseVolumes(ctx, b); err != nil {
+		return err
+	}
+	return f.svc.Network.Deallocate(ctx, b.ServerID)
 }
 
 func (f *Flows) allocateNetwork(ctx context.Context, b *Boot) error {
