@@ -226,7 +226,6 @@ const (
 	CodeVolumeDefaultTypeNotFound        Code = "volume.default_type_not_found"
 	CodeVolumeGroupNotFound              Code = "volume.group_not_found"
 	CodeVolumeHostNotFound               Code = "volume.host_not_found"
-	CodeVolumeImageNotFound              Code = "volume.image_not_found"
 	CodeVolumeInUseByServer              Code = "volume.in_use_by_server"
 	CodeVolumeInvalidInput               Code = "volume.invalid_input"
 	CodeVolumeMessageNotFound            Code = "volume.message_not_found"
@@ -466,7 +465,6 @@ var definitions = map[Code]Definition{
 	CodeVolumeDefaultTypeNotFound:        {Code: CodeVolumeDefaultTypeNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The project has no default type of its own."},
 	CodeVolumeGroupNotFound:              {Code: CodeVolumeGroupNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such group of volumes."},
 	CodeVolumeHostNotFound:               {Code: CodeVolumeHostNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such host of the block storage service."},
-	CodeVolumeImageNotFound:              {Code: CodeVolumeImageNotFound, Kind: NotFound, Type: "", Hint: "List the images to see which there are.", Meaning: "No such image within the caller's reach."},
 	CodeVolumeInUseByServer:              {Code: CodeVolumeInUseByServer, Kind: Conflict, Type: "", Hint: "Detach the volume through the Compute API.", Meaning: "Only the compute service may end this attachment."},
 	CodeVolumeInvalidInput:               {Code: CodeVolumeInvalidInput, Kind: Invalid, Type: "", Hint: "", Meaning: "A value in the request cannot be used."},
 	CodeVolumeMessageNotFound:            {Code: CodeVolumeMessageNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such message within the caller's reach."},

@@ -48,7 +48,7 @@ func (i *Images) Get(_ context.Context, _ auth.Scope, id string) (volume.Image, 
 	defer i.mu.Unlock()
 	img, has := i.all[id]
 	if !has {
-		return img, fault.New(fault.CodeVolumeImageNotFound, "No image %s.", id)
+		return img, fault.New(fault.CodeRestNotFound, "No image %s.", id)
 	}
 	return img, nil
 }
