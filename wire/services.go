@@ -204,6 +204,7 @@ func (s *System) openHandler(context.Context) error {
 	s.localHost = strings.Replace(s.opt.Config.String("listen"), "0.0.0.0", "127.0.0.1", 1)
 	s.publicURL = s.opt.Config.String("public_url")
 	metrics := rest.NewMetrics(s.registry)
+	s.gauges()
 	byName := map[string]http.Handler{}
 	for _, t := range s.tables() {
 		text, err := s.policyFile(t.Service)
