@@ -79,7 +79,8 @@ func (s *System) openServices(ctx context.Context) error {
 		return err
 	}
 	s.compute = compute.New(compute.Config{DB: s.db, Store: computestore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log, Bus: s.bus, Hosts: s.hosts,
-		Placement: placementFor{s.placement, [3]float64{s.opt.Config.Float("cpu_ratio"), s.opt.Config.Float("ram_ratio"), s.opt.Config.Float("disk_ratio")}}, Images: imagesFor{s.image}, Network: networkFor{s.network}, Volumes: volumesFor{s.volume}, Identity: s.identity})
+		Placement: placementFor{s.placement, [3]float64{s.opt.Config.Float("cpu_ratio"), s.opt.Config.Float("ram_ratio"), s.opt.Config.Float("disk_ratio")}}, Images: imagesFor{s.image}, Network: networkFor{s.network}, Volumes: volumesFor{s.volume}, Identity: s.identity,
+		BootDeadline: s.opt.Config.Duration("boot_deadline")})
 	s.flows = computeflow.New(s.sagas, s.compute)
 	s.compute.Run(s.flows)
 	s.stops = append(s.stops, s.flows.Close)
