@@ -36,6 +36,7 @@ type Ask struct {
 	System   bool
 	Project  *Ref
 	Domain   *Ref
+	TrustID  string
 }
 
 // Issue authenticates a client and answers its token. Everything wrong with the
@@ -49,6 +50,11 @@ func (s *Service) Issue(ctx context.Context, p Proof, a Ask) (*Token, error) {
 			s.log.InfoContext(ctx, "authentication refused", "why", r.why, "methods", p.Methods)
 		}
 		return nil, unauthenticated(err)
+	}
+	if t.TrustID != "" {
+		if err := s.useTrust(ctx, t.TrustID); err != nil {
+			return nil, unauthenticated(err)
+		}
 	}
 	s.timings.note(t.AuditIDs[0], start, s.clock.Now().Sub(start))
 	return t, nil
@@ -185,6 +191,9 @@ func (s *Service) byToken(ctx context.Context, p Proof, c *Claims) error {
 	if err := c.prove(t.UserID); err != nil {
 		return err
 	}
+	if t.TrustID != "" {
+		return forbidden("You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
+	}
 	// The new token is no younger than the old one where it counts: it lives no
 	// longer, and dies with whatever would have killed the old one.
 	c.Revision = min(c.Revision, t.Revision)
@@ -250,6 +259,8 @@ func (s *Service) chooseScope(ctx context.Context, a Ask, c *Claims) error {
 		return nil
 	}
 	switch {
+	case a.TrustID != "":
+		return s.chooseTrust(ctx, a.TrustID, c)
 	case a.Project != nil:
 		p, found, err := s.projectOf(ctx, *a.Project)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"altostack/kernel/auth"
+	"altostack/kernel/db"
 	"altostack/kernel/fault"
 )
 
@@ -39,7 +40,7 @@ func (s *Service) derive(ctx context.Context, c Claims) (*Token, error) {
 	if !s.clock.Now().Before(c.ExpiresAt) {
 		return nil, refuse("the token expired at %s", c.ExpiresAt)
 	}
-	steps := []func(context.Context, *Token) error{s.deriveScope, s.deriveUser, s.deriveAppCred, s.deriveRoles, s.deriveRevoked}
+	steps := []func(context.Context, *Token) error{s.deriveScope, s.deriveUser, s.deriveAppCred, s.deriveTrust, s.deriveRoles, s.deriveRevoked}
 	for _, step := range steps {
 		if err := step(ctx, t); err != nil {
 			return nil, err
@@ -50,20 +51,29 @@ func (s *Service) derive(ctx context.Context, c Claims) (*Token, error) {
 }
 
 func (s *Service) deriveUser(ctx context.Context, t *Token) error {
-	u, found, err := s.tables.Users.Get(ctx, s.db, t.UserID)
+	var err error
+	t.User, t.UserDomain, err = s.enabledUser(ctx, t, t.UserID)
+	return err
+}
+
+// enabledUser reads a user and its domain, which both must be enabled.
+func (s *Service) enabledUser(ctx context.Context, t *Token, id string) (User, Project, error) {
+	u, found, err := s.tables.Users.Get(ctx, s.db, id)
 	if err != nil {
-		return err
+		return u, Project{}, err
 	}
 	if !found || !u.Enabled {
-		return refuse("user %s is disabled or gone", t.UserID)
+		return u, Project{}, refuse("user %s is disabled or gone", id)
 	}
-	t.User = u
-	t.UserDomain, err = s.enabledDomain(ctx, t, u.DomainID)
-	return err
+	domain, err := s.enabledDomain(ctx, t, u.DomainID)
+	return u, domain, err
 }
 
 // enabledDomain reads a domain, unless the scope already brought it.
 func (s *Service) enabledDomain(ctx context.Context, t *Token, id string) (Project, error) {
+	if id == t.UserDomain.ID {
+		return t.UserDomain, nil
+	}
 	if id == t.ProjectDomain.ID {
 		return t.ProjectDomain, nil
 	}
@@ -134,7 +144,7 @@ func (s *Service) deriveAppCred(ctx context.Context, t *Token) error {
 	if !a.ExpiresAt.IsZero() && !s.clock.Now().Before(a.ExpiresAt) {
 		return refuse("application credential %s expired", t.AppCredID)
 	}
-	t.AppCred = &a
+	t.AppCred, t.until = &a, a.ExpiresAt
 	if len(a.RuleIDs) > 0 {
 		t.AccessRules, err = s.tables.AccessRules.List(ctx, s.db, Match{Column: "id", Op: OpIn, Value: a.RuleIDs})
 	}
@@ -146,14 +156,18 @@ func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
 	if t.Unscoped() {
 		return nil
 	}
-	groups, err := s.store.GroupsOf(ctx, s.db, t.UserID)
+	actor := t.UserID
+	if t.Trust != nil {
+		actor = t.origin
+	}
+	groups, err := s.store.GroupsOf(ctx, s.db, actor)
 	if err != nil {
 		return err
 	}
 	for _, g := range groups {
 		t.keys = append(t.keys, groupKey(g))
 	}
-	ids, err := s.heldRoles(ctx, t, append(groups, t.UserID))
+	ids, err := s.heldRoles(ctx, s.db, t, append(groups, actor))
 	if err != nil {
 		return err
 	}
@@ -161,7 +175,17 @@ func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range table.closure(ids) {
+	held := table.closure(ids)
+	if t.Trust != nil {
+		lent := table.closure(t.Trust.RoleIDs)
+		for _, id := range lent {
+			if !slices.Contains(held, id) {
+				return refuse("trust %s lends the role %s, which its trustor has no more", t.TrustID, id)
+			}
+		}
+		held = lent
+	}
+	for _, id := range held {
 		granted := t.AppCred == nil || slices.Contains(t.AppCred.RoleIDs, id)
 		if r := table.roles[id]; granted && r.DomainID == "" { // a domain's role only bundles others
 			t.Roles = append(t.Roles, r)
@@ -174,8 +198,8 @@ func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
 }
 
 // heldRoles answers the roles assigned in the scope, without what they imply.
-func (s *Service) heldRoles(ctx context.Context, t *Token, actors []string) ([]string, error) {
-	rows, err := s.store.Assignments(ctx, s.db, Match{Column: "actor_id", Op: OpIn, Value: actors}, Match{Column: "target_id", Op: OpIn, Value: t.targets})
+func (s *Service) heldRoles(ctx context.Context, r db.Reader, t *Token, actors []string) ([]string, error) {
+	rows, err := s.store.Assignments(ctx, r, Match{Column: "actor_id", Op: OpIn, Value: actors}, Match{Column: "target_id", Op: OpIn, Value: t.targets})
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +239,7 @@ func (s *Service) deriveRevoked(ctx context.Context, t *Token) error {
 
 func (t *Token) principal() *auth.Principal {
 	p := &auth.Principal{
-		UserID: t.UserID, UserName: t.User.Name, UserDomainID: t.UserDomain.ID, UserDomainName: t.UserDomain.Name,
+		UserID: t.User.ID, UserName: t.User.Name, UserDomainID: t.UserDomain.ID, UserDomainName: t.UserDomain.Name,
 		System: t.Scope.System, Methods: t.Methods, AuditID: t.AuditIDs[0], ExpiresAt: t.ExpiresAt, IssuedAt: t.IssuedAt, AppCredID: t.AppCredID,
 	}
 	if t.Project != nil {
@@ -223,6 +247,9 @@ func (t *Token) principal() *auth.Principal {
 	}
 	if t.Domain != nil {
 		p.DomainID, p.DomainName = t.Domain.ID, t.Domain.Name
+	}
+	if t.Trust != nil {
+		p.TrustID, p.TrustorID = t.Trust.ID, t.Trust.TrustorID
 	}
 	if t.AppCred != nil {
 		p.AppCredRestricted = !t.AppCred.Unrestricted

@@ -64,6 +64,7 @@ type Tables struct {
 	Policies         Table[PolicyBlob]
 	RegisteredLimits Table[RegisteredLimit]
 	Limits           Table[Limit]
+	Trusts           Table[Trust]
 }
 
 // Store is SQL as the domain needs it.

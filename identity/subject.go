@@ -21,7 +21,7 @@ func (s *Service) TokenOf(ctx context.Context, scope auth.Scope, token string) (
 	if gone { // before the rule, which has nothing to look at: so says the real service too
 		return nil, notFound("token", "the subject token is not valid")
 	}
-	return t, scope.Check(scope.Rule, auth.Target{"target.token.user_id": t.UserID})
+	return t, scope.Check(scope.Rule, auth.Target{"target.token.user_id": t.User.ID})
 }
 
 // RevokeToken ends one token; others of its chain live on.

@@ -17,6 +17,7 @@ type Claims struct {
 	Methods   []string
 	Scope     Scope
 	AppCredID string
+	TrustID   string    // UserID is the trustee then
 	IssuedAt  time.Time // whole microseconds
 	ExpiresAt time.Time
 	// AuditIDs are the token's own and, for one got with another token, that of
@@ -54,6 +55,7 @@ type payload struct {
 	Issued    int64
 	Revision  int64
 	AppCred   []byte
+	Trust     []byte
 }
 
 const payloadVersion = 1
@@ -89,7 +91,7 @@ func unpackID(b []byte) string {
 }
 
 func (s *Service) seal(c Claims) (string, error) {
-	p := payload{Version: payloadVersion, User: packID(c.UserID), Expires: c.ExpiresAt.UnixMicro(), Issued: c.IssuedAt.UnixMicro(), Revision: c.Revision, AppCred: packID(c.AppCredID)}
+	p := payload{Version: payloadVersion, User: packID(c.UserID), Expires: c.ExpiresAt.UnixMicro(), Issued: c.IssuedAt.UnixMicro(), Revision: c.Revision, AppCred: packID(c.AppCredID), Trust: packID(c.TrustID)}
 	for _, m := range c.Methods {
 		p.Methods |= 1 << slices.Index(methodBits, m)
 	}
@@ -121,7 +123,7 @@ func (s *Service) unseal(token string) (Claims, error) {
 		return Claims{}, errForged
 	}
 	c := Claims{
-		UserID: unpackID(p.User), AppCredID: unpackID(p.AppCred), Revision: p.Revision,
+		UserID: unpackID(p.User), AppCredID: unpackID(p.AppCred), TrustID: unpackID(p.Trust), Revision: p.Revision,
 		ExpiresAt: time.UnixMicro(p.Expires).UTC(), IssuedAt: time.UnixMicro(p.Issued).UTC(),
 	}
 	for bit, m := range methodBits {
@@ -148,17 +150,20 @@ func (s *Service) unseal(token string) (Claims, error) {
 type Token struct {
 	ID string // the sealed text
 	Claims
-	User          User
+	User          User // with an impersonating trust: the trustor
 	UserDomain    Project
 	Project       *Project // of a project scope
 	ProjectDomain Project
 	Domain        *Project // of a domain scope
 	Roles         []Role   // by id; empty when unscoped
 	AppCred       *AppCred
+	Trust         *Trust
 	AccessRules   []AccessRule
 	Principal     *auth.Principal
-	keys          []string // what it depends on
-	targets       []string // where assignments that matter are made
+	keys          []string  // what it depends on
+	targets       []string  // where assignments that matter are made
+	origin        string    // whose roles a trust lends
+	until         time.Time // end of what the token leans on, if before its own; zero: none
 }
 
 // Unscoped tells whether the token holds no role anywhere.

@@ -34,6 +34,9 @@ func (s *Service) DeleteProject(ctx context.Context, scope auth.Scope, id string
 }
 
 func (s *Service) removeProject(ctx context.Context, tx *db.Tx, e *effects, id string) error {
+	if err := s.removeTrusts(ctx, tx, e, Is("project_id", id)); err != nil {
+		return err
+	}
 	e.revoked(projectKey(id))
 	users, err := s.tables.Users.List(ctx, tx, Is("default_project_id", id))
 	if err != nil {

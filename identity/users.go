@@ -182,6 +182,11 @@ func (s *Service) removeUser(ctx context.Context, tx *db.Tx, e *effects, id stri
 	if _, err := s.tables.Credentials.Remove(ctx, tx, Is("user_id", id)); err != nil {
 		return err
 	}
+	for _, side := range []string{"trustor_id", "trustee_id"} {
+		if err := s.removeTrusts(ctx, tx, e, Is(side, id)); err != nil {
+			return err
+		}
+	}
 	_, err := s.tables.Users.Remove(ctx, tx, Is("id", id)) // memberships and application credentials follow
 	return err
 }

@@ -59,8 +59,8 @@ func (s *Service) remember(d digest, t *Token, before int64) {
 	again := *t.Principal
 	again.Cached = true
 	expiry := t.ExpiresAt
-	if t.AppCred != nil && !t.AppCred.ExpiresAt.IsZero() && t.AppCred.ExpiresAt.Before(expiry) {
-		expiry = t.AppCred.ExpiresAt
+	if !t.until.IsZero() && t.until.Before(expiry) {
+		expiry = t.until
 	}
 	e := &entry{token: t, again: &again, expiry: expiry.UnixMicro(), keys: t.keys}
 	s.cache.put(d, e, func() bool { return s.revision.Load() == before })

@@ -63,6 +63,9 @@ type scopeBody struct {
 	Project  *ref `json:"project"`
 	Domain   *ref `json:"domain"`
 	Unscoped *any `json:"unscoped"`
+	Trust    *struct {
+		ID string `json:"id"`
+	} `json:"OS-TRUST:trust"`
 	System   *struct {
 		All bool `json:"all"`
 	} `json:"system"`
@@ -100,8 +103,13 @@ func (b authBody) ask() (identity.Ask, error) {
 		return identity.Ask{}, nil
 	}
 	ask := identity.Ask{Given: true, Project: s.Project.identity(), Domain: s.Domain.identity(), Unscoped: s.Unscoped != nil, System: s.System != nil}
+	if s.Trust != nil {
+		if ask.TrustID = s.Trust.ID; ask.TrustID == "" {
+			return ask, fault.New(fault.CodeIdentityInvalid, "Expecting to find trust_id in trust. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.").WithField("trust_id")
+		}
+	}
 	n := 0
-	for _, given := range []bool{ask.Project != nil, ask.Domain != nil, ask.Unscoped, ask.System} {
+	for _, given := range []bool{s.Trust != nil, ask.Project != nil, ask.Domain != nil, ask.Unscoped, ask.System} {
 		if given {
 			n++
 		}
@@ -136,7 +144,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request, _ auth.Scope) error 
 func (a *API) answerToken(w http.ResponseWriter, r *http.Request, status int, t *identity.Token) error {
 	body := tokenView(t)
 	if !t.Unscoped() && !r.URL.Query().Has("nocatalog") {
-		entries, err := a.svc.Catalog(r.Context(), t.Claims.Scope.ProjectID, t.UserID)
+		entries, err := a.svc.Catalog(r.Context(), t.Claims.Scope.ProjectID, t.User.ID)
 		if err != nil {
 			return err
 		}
@@ -161,7 +169,7 @@ func brief(p identity.Project) object { return object{"id": p.ID, "name": p.Name
 func tokenView(t *identity.Token) object {
 	v := object{
 		"methods": t.Methods, "audit_ids": t.AuditIDs, "expires_at": instant(t.ExpiresAt), "issued_at": instant(t.IssuedAt),
-		"user": object{"id": t.UserID, "name": t.User.Name, "domain": brief(t.UserDomain), "password_expires_at": stamp(t.User.PasswordExpiresAt)},
+		"user": object{"id": t.User.ID, "name": t.User.Name, "domain": brief(t.UserDomain), "password_expires_at": stamp(t.User.PasswordExpiresAt)},
 	}
 	switch {
 	case t.Project != nil:
@@ -179,6 +187,9 @@ func tokenView(t *identity.Token) object {
 			roles[i] = object{"id": role.ID, "name": role.Name}
 		}
 		v["roles"] = roles
+	}
+	if d := t.Trust; d != nil {
+		v["OS-TRUST:trust"] = object{"id": d.ID, "impersonation": d.Impersonation, "trustor_user": object{"id": d.TrustorID}, "trustee_user": object{"id": d.TrusteeID}}
 	}
 	if c := t.AppCred; c != nil {
 		cred := object{"id": c.ID, "name": c.Name, "restricted": !c.Unrestricted}

@@ -156,3 +156,17 @@ var limits = &table[identity.Limit]{
 		return l, s.Scan(&l.ID, &l.ProjectID, &l.DomainID, &l.ServiceID, &l.RegionID, &l.ResourceName, &l.ResourceLimit, &l.Description)
 	},
 }
+
+var trusts = &table[identity.Trust]{
+	name:    "trusts",
+	columns: []string{"id", "trustor_id", "trustee_id", "project_id", "impersonation", "expires_at", "remaining_uses", "redelegation_count", "parent_id", "role_ids", "extra"},
+	values: func(t identity.Trust) []any {
+		return []any{t.ID, t.TrustorID, t.TrusteeID, t.ProjectID, t.Impersonation, db.Micros(t.ExpiresAt), t.RemainingUses, t.RedelegationCount, t.ParentID, db.JSON(t.RoleIDs), db.JSON(t.Extra)}
+	},
+	scan: func(s db.Scanner) (t identity.Trust, err error) {
+		var expires int64
+		err = s.Scan(&t.ID, &t.TrustorID, &t.TrusteeID, &t.ProjectID, &t.Impersonation, &expires, &t.RemainingUses, &t.RedelegationCount, &t.ParentID, db.FromJSON{Into: &t.RoleIDs}, db.FromJSON{Into: &t.Extra})
+		t.ExpiresAt = instant(expires)
+		return t, err
+	},
+}
