@@ -180,6 +180,9 @@ func TestVolumeLife(t *testing.T) {
 	if name := at(c.want(200, "GET", "/v3/volumes/"+id, ""), "volume", "name"); name != "two" {
 		t.Errorf("name %v", name)
 	}
+	if e := c.want(200, "GET", "/v3/volumes/"+id+"/encryption", ""); e["encryption_key_id"] != nil {
+		t.Errorf("encryption %v", e)
+	}
 	c.action(202, id, `{"os-extend": {"new_size": 3}}`)
 	c.await(id)
 	if size := at(c.want(200, "GET", "/v3/volumes/"+id, ""), "volume", "size"); size != 3.0 {

@@ -21,6 +21,7 @@ func (a *API) volumeRoutes() []rest.Route {
 		rest.On("GET /v3/volumes/{id}", "volume:get", a.showVolume),
 		rest.On("PUT /v3/volumes/{id}", "volume:update", a.updateVolume),
 		rest.On("DELETE /v3/volumes/{id}", "volume:delete", a.deleteVolume),
+		rest.On("GET /v3/volumes/{volume_id}/encryption", "volume_extension:volume_encryption_metadata", a.showEncryption),
 	}
 }
 
@@ -234,4 +235,12 @@ func (a *API) deleteVolume(w http.ResponseWriter, r *http.Request, scope auth.Sc
 		return err
 	}
 	return rest.Empty(w, http.StatusAccepted)
+}
+
+// showEncryption answers that a volume is not encrypted: none of ours is.
+func (a *API) showEncryption(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	if _, err := a.svc.Get(r.Context(), scope, r.PathValue("volume_id")); err != nil {
+		return err
+	}
+	return rest.Write(w, http.StatusOK, map[string]any{"encryption_key_id": nil})
 }
