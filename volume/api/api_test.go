@@ -327,32 +327,32 @@ func TestRefusals(t *testing.T) {
 		method, path string
 		body         string
 	}{
-		"no size":            {400, "Invalid", "POST", "/v3/volumes", `{"volume": {}}`},
-		"size zero":          {400, "", "POST", "/v3/volumes", `{"volume": {"size": 0}}`},
-		"size negative":      {400, "", "POST", "/v3/volumes", `{"volume": {"size": -1}}`},
-		"size not a number":  {400, "", "POST", "/v3/volumes", `{"volume": {"size": "#$%"}}`},
-		"unknown type":       {404, "Volume type nope could not be found.", "POST", "/v3/volumes", `{"volume": {"size": 1, "volume_type": "nope"}}`},
-		"unknown snapshot":   {404, "Snapshot " + none + " could not be found.", "POST", "/v3/volumes", `{"volume": {"size": 1, "snapshot_id": "` + none + `"}}`},
-		"unknown source":     {404, "Volume " + none + " could not be found.", "POST", "/v3/volumes", `{"volume": {"size": 1, "source_volid": "` + none + `"}}`},
-		"unknown image":      {400, "Invalid image identifier", "POST", "/v3/volumes", `{"volume": {"size": 1, "imageRef": "` + none + `"}}`},
-		"unknown group":      {404, "Group " + none, "POST", "/v3/volumes", `{"volume": {"size": 1, "group_id": "` + none + `"}}`},
-		"unknown backup":     {404, "Backup " + none, "POST", "/v3/volumes", `{"volume": {"size": 1, "backup_id": "` + none + `"}}`},
-		"unknown zone":       {400, "Availability zone 'z' is invalid.", "POST", "/v3/volumes", `{"volume": {"size": 1, "availability_zone": "z"}}`},
-		"snapshot of none":   {404, "Volume " + none, "POST", "/v3/snapshots", `{"snapshot": {"volume_id": "` + none + `"}}`},
-		"snapshot no volume": {400, "", "POST", "/v3/snapshots", `{"snapshot": {}}`},
-		"bad limit":          {400, "limit param must be an integer", "GET", "/v3/snapshots?limit=invalid", ""},
-		"bad sort":           {400, "", "GET", "/v3/snapshots?sort_key=invalid", ""},
-		"bad marker":         {404, "Snapshot " + none, "GET", "/v3/snapshots?marker=" + none, ""},
-		"bad filter":         {400, "Invalid filters", "GET", "/v3/volumes?colour=red", ""},
-		"extend nothing":     {404, "", "POST", "/v3/volumes/" + none + "/action", `{"os-extend": {"new_size": 2}}`},
-		"extend by a word":   {400, "", "POST", "/v3/volumes/" + id + "/action", `{"os-extend": {"new_size": "abc"}}`},
-		"extend by null":     {400, "", "POST", "/v3/volumes/" + id + "/action", `{"os-extend": {"new_size": null}}`},
-		"other project":      {400, "Malformed request", "GET", "/v3/" + other + "/volumes", ""},
-		"no message":         {404, "Message " + none, "GET", "/v3/messages/" + none, ""},
-		"no transfer":        {404, "Transfer " + none, "GET", "/v3/volume-transfers/" + none, ""},
-		"no metadata":        {404, "has no metadata with key k.", "GET", "/v3/volumes/" + id + "/metadata/k", ""},
-		"not for members":    {403, "Policy doesn't allow", "GET", "/v3/os-services", ""},
-		"bad image metadata": {404, "Metadata not found", "POST", "/v3/volumes/" + id + "/action", `{"os-unset_image_metadata": {"key": "k"}}`},
+		"no size":                   {400, "Invalid", "POST", "/v3/volumes", `{"volume": {}}`},
+		"size zero":                 {400, "", "POST", "/v3/volumes", `{"volume": {"size": 0}}`},
+		"size negative":             {400, "", "POST", "/v3/volumes", `{"volume": {"size": -1}}`},
+		"size not a number":         {400, "", "POST", "/v3/volumes", `{"volume": {"size": "#$%"}}`},
+		"unknown type":              {404, "Volume type nope could not be found.", "POST", "/v3/volumes", `{"volume": {"size": 1, "volume_type": "nope"}}`},
+		"unknown snapshot":          {404, "Snapshot " + none + " could not be found.", "POST", "/v3/volumes", `{"volume": {"size": 1, "snapshot_id": "` + none + `"}}`},
+		"unknown source":            {404, "Volume " + none + " could not be found.", "POST", "/v3/volumes", `{"volume": {"size": 1, "source_volid": "` + none + `"}}`},
+		"unknown image":             {400, "Invalid image identifier", "POST", "/v3/volumes", `{"volume": {"size": 1, "imageRef": "` + none + `"}}`},
+		"volume.group_not_found":    {404, "Group " + none, "POST", "/v3/volumes", `{"volume": {"size": 1, "group_id": "` + none + `"}}`},
+		"volume.backup_not_found":   {404, "Backup " + none, "POST", "/v3/volumes", `{"volume": {"size": 1, "backup_id": "` + none + `"}}`},
+		"unknown zone":              {400, "Availability zone 'z' is invalid.", "POST", "/v3/volumes", `{"volume": {"size": 1, "availability_zone": "z"}}`},
+		"snapshot of none":          {404, "Volume " + none, "POST", "/v3/snapshots", `{"snapshot": {"volume_id": "` + none + `"}}`},
+		"snapshot no volume":        {400, "", "POST", "/v3/snapshots", `{"snapshot": {}}`},
+		"bad limit":                 {400, "limit param must be an integer", "GET", "/v3/snapshots?limit=invalid", ""},
+		"bad sort":                  {400, "", "GET", "/v3/snapshots?sort_key=invalid", ""},
+		"bad marker":                {404, "Snapshot " + none, "GET", "/v3/snapshots?marker=" + none, ""},
+		"bad filter":                {400, "Invalid filters", "GET", "/v3/volumes?colour=red", ""},
+		"extend nothing":            {404, "", "POST", "/v3/volumes/" + none + "/action", `{"os-extend": {"new_size": 2}}`},
+		"extend by a word":          {400, "", "POST", "/v3/volumes/" + id + "/action", `{"os-extend": {"new_size": "abc"}}`},
+		"extend by null":            {400, "", "POST", "/v3/volumes/" + id + "/action", `{"os-extend": {"new_size": null}}`},
+		"other project":             {400, "Malformed request", "GET", "/v3/" + other + "/volumes", ""},
+		"volume.message_not_found":  {404, "Message " + none, "GET", "/v3/messages/" + none, ""},
+		"no transfer":               {404, "Transfer " + none, "GET", "/v3/volume-transfers/" + none, ""},
+		"volume.metadata_not_found": {404, "has no metadata with key k.", "GET", "/v3/volumes/" + id + "/metadata/k", ""},
+		"not for members":           {403, "Policy doesn't allow", "GET", "/v3/os-services", ""},
+		"bad image metadata":        {404, "Metadata not found", "POST", "/v3/volumes/" + id + "/action", `{"os-unset_image_metadata": {"key": "k"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := c
@@ -361,6 +361,7 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	admin := c.as("admin")
+	// volume.qos_not_found, volume.host_not_found, volume.default_type_not_found
 	admin.says(404, "No such QoS spec", "GET", "/v3/qos-specs/"+none, "")
 	admin.says(404, "Host nope could not be found.", "GET", "/v3/os-hosts/nope", "")
 	admin.says(404, "could not be found on host nope", "PUT", "/v3/os-services/disable", `{"host": "nope", "binary": "cinder-volume"}`)

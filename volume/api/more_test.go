@@ -89,6 +89,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// TestStaleMetadata provokes volume.metadata_stale.
 func TestStaleMetadata(t *testing.T) {
 	c := newClient(t)
 	id := c.volume("")

@@ -242,6 +242,9 @@ func TestNoBackend(t *testing.T) {
 	if v, err = c.Await(t.Context(), v.ID); err != nil || v.Status != volume.StatusError {
 		t.Errorf("%s, %v", v.Status, err)
 	}
+	if rows, err := saga.Of(t.Context(), c.DB, v.ID); err != nil || len(rows) != 1 || rows[0].Fault == nil || rows[0].Fault.Code != fault.CodeVolumeNoValidBackend {
+		t.Errorf("sagas %+v, %v", rows, err)
+	}
 	whole(t, c, "at the end")
 }
 
