@@ -5,14 +5,15 @@ package dbtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -92,14 +93,10 @@ var server = sync.OnceValues(func() (string, error) {
 	}
 	var cred *syscall.Credential
 	if os.Getuid() == 0 { // initdb refuses root
-		u, err := user.Lookup("postgres")
-		if err != nil {
+		if cred, err = account("postgres"); err != nil {
 			return "", err
 		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		cred = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(dir, uid, gid); err != nil {
+		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
 			return "", err
 		}
 	}
@@ -116,6 +113,24 @@ var server = sync.OnceValues(func() (string, error) {
 	return dir, start(command("postgres", "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories="+dir,
 		"-c", "fsync=off", "-c", "max_connections=200"), dir)
 })
+
+// account finds a user of this machine. The C library's own look-up, which os/user
+// takes under the race detector, fails where name services are large.
+func account(name string) (*syscall.Credential, error) {
+	text, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(line, ":")
+		if len(f) > 3 && f[0] == name {
+			uid, uerr := strconv.ParseUint(f[2], 10, 32)
+			gid, gerr := strconv.ParseUint(f[3], 10, 32)
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uerr, gerr)
+		}
+	}
+	return nil, fmt.Errorf("no user %s", name)
+}
 
 // start waits for the server by asking it, as its socket exists before it answers.
 func start(c *exec.Cmd, dir string) error {
