@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"strings"
 	"time"
 
 	"altostack/kernel/auth"
@@ -39,6 +41,7 @@ type Chosen struct {
 	Name       string `json:"name"`
 	ProviderID string `json:"provider_id"`
 	Zone       string `json:"zone"`
+	PerHost    int    `json:"per_host,omitempty"` // members of the server's group that the host may have
 }
 
 // Choose is the scheduler: candidates of placement, filtered and weighed.
@@ -84,7 +87,7 @@ func (s *Service) Choose(ctx context.Context, q Question) (Choice, error) {
 			refused[c.Name] = why
 			continue
 		}
-		fit = append(fit, weighed{Chosen{c.Name, c.ProviderID, h.Zone}, weigh(c, spec, members)})
+		fit = append(fit, weighed{Chosen{c.Name, c.ProviderID, h.Zone, perHost}, weigh(c, spec, members)})
 	}
 	if len(fit) == 0 {
 		return Choice{}, s.noValidHost(ctx, need, refused, byName, srv)
@@ -113,9 +116,18 @@ func refuse(h Host, known bool, srv Server, spec Spec, members map[string]int, p
 		return "another host was asked for"
 	case srv.PinnedZone != "" && srv.PinnedZone != h.Zone:
 		return fmt.Sprintf("it is in zone %s", h.Zone)
-	case spec.GroupPolicy == "affinity" && len(members) > 0 && members[h.Name] == 0:
+	}
+	return spec.RefusedByGroup(h.Name, members, perHost)
+}
+
+// RefusedByGroup says why the server's group does not want it on a host, given
+// how many members each host has; empty if it does. It is asked again with the
+// claim, as members are placed side by side.
+func (spec Spec) RefusedByGroup(host string, members map[string]int, perHost int) string {
+	switch {
+	case spec.GroupPolicy == "affinity" && len(members) > 0 && members[host] == 0:
 		return "the server group keeps together on another host"
-	case spec.GroupPolicy == "anti-affinity" && members[h.Name] >= perHost:
+	case spec.GroupPolicy == "anti-affinity" && members[host] >= perHost:
 		return "the server group has members enough on it"
 	}
 	return ""
@@ -179,14 +191,15 @@ func (s *Service) noValidHost(ctx context.Context, need Need, refused map[string
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	var told string
+	var each []string
 	for i, name := range names {
 		if i == 50 {
-			told = list(told, fmt.Sprintf("and %d more", len(names)-i))
+			each = append(each, fmt.Sprintf("and %d more", len(names)-i))
 			break
 		}
-		told = list(told, name+": "+lacks[name])
+		each = append(each, name+": "+lacks[name])
 	}
+	told := strings.Join(each, "; ")
 	if len(hosts) == 0 {
 		told = "no host has registered"
 	}

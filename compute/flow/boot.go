@@ -90,7 +90,17 @@ func (f *Flows) claim(ctx context.Context, tx *db.Tx, serverID string, hosts []c
 	}
 	consumer := compute.Consumer{ID: srv.ID, ProjectID: srv.ProjectID, UserID: srv.UserID, Type: "INSTANCE"}
 	err = fault.New(fault.CodeComputeNoValidHost, "No valid host was found. There are not enough hosts available.")
+	spec, members := srv.Spec(), map[string]int(nil)
+	if spec.GroupID != "" {
+		var gerr error
+		if members, gerr = f.svc.Store.GroupHosts(ctx, tx, spec.GroupID, srv.ID); gerr != nil {
+			return chosen, gerr
+		}
+	}
 	for _, h := range hosts {
+		if spec.RefusedByGroup(h.Name, members, h.PerHost) != "" {
+			continue // another member got there first
+		}
 		if err = f.svc.Placement.Claim(ctx, tx, consumer, h.ProviderID, srv.Resources()); err == nil {
 			chosen = h
 			break

@@ -9,6 +9,7 @@ import (
 	"altostack/compute"
 	"altostack/compute/computetest"
 	"altostack/kernel/auth"
+	"altostack/kernel/db"
 	"altostack/kernel/fault"
 	"altostack/saga"
 )
@@ -305,5 +306,37 @@ func TestSnapshot(t *testing.T) {
 	wantStatus(t, c.Server(t, s.ID), "ACTIVE")
 	if w.Images[image].Status != "active" {
 		t.Errorf("image %+v", w.Images[image])
+	}
+}
+
+// TestApart: members of an anti-affinity group made at once end on hosts of their
+// own, and the one too many finds none.
+func TestApart(t *testing.T) {
+	c := computetest.Open(t, computetest.New("host1", "host2", "host3"))
+	group := "70a599e0-31e7-49b7-b260-868f441e8700"
+	err := c.DB.Write(context.Background(), func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "INSERT INTO server_groups (id, project_id, user_id, name, policy, rules, created_at) VALUES ($1, $2, $3, 'apart', 'anti-affinity', '{}', 1)",
+			group, computetest.Project, computetest.User)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := c.Service.Create(context.Background(), computetest.Scope(), compute.Create{Name: "m", ImageID: computetest.ImageID, FlavorID: computetest.FlavorID, Min: 4, Max: 4,
+		Hints: map[string]any{"group": group}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts, failed := map[string]int{}, 0
+	for _, s := range made.Servers {
+		c.Settle(t, s.ID)
+		if s = c.Server(t, s.ID); s.Status() == "ERROR" {
+			failed++
+			continue
+		}
+		hosts[s.Host]++
+	}
+	if len(hosts) != 3 || failed != 1 {
+		t.Errorf("servers on %v, %d failed", hosts, failed)
 	}
 }
