@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"strings"
 	"time"
 
 	"altostack/kernel/auth"
