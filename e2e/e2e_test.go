@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
+		ContinueOnError:     os.Getenv("E2E_CONTINUE") != "", // all failures of a script at once, for its author
 		Setup: func(e *testscript.Env) error {
 			port, err := freePort()
 			if err != nil {

@@ -108,7 +108,7 @@ func follow(ctx context.Context, cloud *client.Cloud, serverID string, out io.Wr
 				Steps  []traceStep `json:"steps"`
 				Status string      `json:"status"`
 				Fault  *struct {
-					Code, Message, Hint string
+					Code, Message, Hint, Cause string
 				} `json:"fault"`
 			} `json:"trace"`
 		}
@@ -120,6 +120,11 @@ func follow(ctx context.Context, cloud *client.Cloud, serverID string, out io.Wr
 		}
 		if f := t.Trace.Fault; f != nil {
 			fmt.Fprintf(out, "\n%s: %s %s\n", f.Code, f.Message, f.Hint)
+			for why := range strings.SplitSeq(f.Cause, "; ") { // for operators only: what each host lacked
+				if why != "" {
+					fmt.Fprintf(out, "  %s\n", why)
+				}
+			}
 		}
 		return nil
 	}

@@ -64,7 +64,11 @@ func text(f *fault.Fault) string {
 	if f.Hint == "" || f.Kind == fault.Unauthenticated {
 		return f.Message
 	}
-	return strings.TrimRight(f.Message, " ") + " " + f.Hint
+	message := strings.TrimRight(f.Message, " ")
+	if !strings.ContainsAny(message[max(len(message)-1, 0):], ".!?:,") {
+		message += "." // some messages of the real services end without one
+	}
+	return message + " " + f.Hint
 }
 
 func encode(v any) []byte {
