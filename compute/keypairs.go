@@ -50,7 +50,12 @@ func (s *Service) CreateKeypair(ctx context.Context, projectID string, k Keypair
 	var private string
 	var err error
 	if k.PublicKey == "" {
-		if k.PublicKey, private, err = generate(k); err != nil {
+		if k.Type == "x509" {
+			k.PublicKey, private, err = certificate(k.UserID, s.Clock.Now())
+		} else {
+			k.PublicKey, private, err = generate()
+		}
+		if err != nil {
 			return k, "", err
 		}
 	}
@@ -92,10 +97,7 @@ func (s *Service) DeleteKeypair(ctx context.Context, userID, name string) error 
 
 // generate makes a pair as the API promises one: RSA in the format that older
 // clients read.
-func generate(k Keypair) (public, private string, err error) {
-	if k.Type == "x509" {
-		return "", "", fault.New(fault.CodeComputeKeypairInvalid, "Keypair data is invalid: certificates are not made here; send the public half of your own.").WithField("type")
-	}
+func generate() (public, private string, err error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return "", "", err

@@ -33,6 +33,10 @@ func (s *Service) GroupsUsed(ctx context.Context, projectID string) (int64, erro
 	return s.Store.CountGroups(ctx, s.DB, projectID)
 }
 
+// Elsewhere are resources that other services count. Their limits are kept and
+// shown until 2.36 (in quota classes 2.50), and have no effect, as at Nova.
+var Elsewhere = []string{"fixed_ips", "floating_ips", "security_group_rules", "security_groups"}
+
 // DefaultClass is the class whose limits hold for projects without their own;
 // other classes are kept and hold for nobody, as at Nova.
 const DefaultClass = "default"

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"strings"
@@ -134,9 +135,15 @@ func TestKeypairsRefuse(t *testing.T) {
 		"a pair that is not asked": {"member", "2.92", "POST", "/v2.1/os-keypairs", key("name", "k"), 400, "public_key"},
 	})
 	got, _ := c.As("admin", "2.10").Do("GET", "/v2.1/os-keypairs/mine?user_id="+computetest.User, nil, 200)
-	if fp := got["keypair"].(map[string]any)["fingerprint"]; fp != "84:66:44:eb:70:cf:84:fb:c4:15:f8:2e:32:f2:33:49" && len(fp.(string)) != 47 {
+	if fp := got["keypair"].(map[string]any)["fingerprint"]; fp != publicKeyMD5 {
 		t.Errorf("fingerprint is %v", fp)
 	}
+	got, _ = c.As("member", "2.2").Do("POST", "/v2.1/os-keypairs", key("name", "windows", "type", "x509"), 201)
+	pair := got["keypair"].(map[string]any)
+	if _, err := tls.X509KeyPair([]byte(pair["public_key"].(string)), []byte(pair["private_key"].(string))); err != nil || len(pair["fingerprint"].(string)) != 59 {
+		t.Errorf("a certificate of %v: %v", pair["fingerprint"], err)
+	}
+	c.As("member", "2.2").Do("POST", "/v2.1/os-keypairs", key("name", "copy", "type", "x509", "public_key", pair["public_key"]), 201)
 	c.As("admin", "").Do("PUT", "/v2.1/os-quota-sets/"+computetest.Project, m("quota_set", m("key_pairs", 1)), 200)
 	refuseAll(t, c, map[string]refusal{"one too many": {"member", "", "POST", "/v2.1/os-keypairs", key("name", "k", "public_key", publicKey), 403, "Quota exceeded, too many key pairs."}})
 }
@@ -162,6 +169,15 @@ func TestQuotasRefuse(t *testing.T) {
 		"a member resets":             {"member", "", "DELETE", set, nil, 403, ""},
 		"a class with a wrong member": {"", "", "PUT", "/v2.1/os-quota-class-sets/default", m("quota_class_set", m("colours", 1)), 400, ""},
 	})
+	for _, path := range []string{set, "/v2.1/os-quota-class-sets/default"} {
+		member := "quota_set"
+		if path != set {
+			member = "quota_class_set"
+		}
+		if got, _ := c.As("admin", "").Do("PUT", path, m(member, m("fixed_ips", 99)), 200); got[member].(map[string]any)["fixed_ips"] != 99.0 {
+			t.Errorf("PUT %s forgets what others count: %v", path, got)
+		}
+	}
 	admin := c.As("admin", "2.57")
 	admin.Do("PUT", "/v2.1/os-quota-class-sets/gold", m("quota_class_set", m("cores", 7)), 200)
 	if got, _ := c.Do("GET", set, nil, 200); got["quota_set"].(map[string]any)["cores"] != 20.0 {

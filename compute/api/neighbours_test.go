@@ -94,6 +94,9 @@ func wantShape(t *testing.T, sample string, got map[string]any) {
 
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDVDzzeBFcGoZWTUcLb0IeMFxUVVOvFbOQtCfuaRXS4R x"
 
+// publicKeyMD5 is what ssh-keygen -E md5 says of it.
+const publicKeyMD5 = "3f:14:94:5b:21:81:8e:8a:0f:1a:7f:b6:cf:db:1d:5b"
+
 // windows walks the versions at which a resource's samples change.
 func windows(t *testing.T, c *computetest.Client, group string, versions []string, f func(t *testing.T, c *computetest.Client, sample func(string) string)) {
 	for _, v := range versions {

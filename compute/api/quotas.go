@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"altostack/compute"
 	"altostack/kernel/auth"
@@ -37,7 +38,7 @@ func (a *Quotas) Routes() []rest.Route {
 func resources(r *http.Request) []string {
 	out := []string{"cores", "instances", "key_pairs", "metadata_items", "ram", "server_groups", "server_group_members"}
 	if !since(r, 36) {
-		out = append(out, "fixed_ips", "floating_ips", "security_group_rules", "security_groups")
+		out = append(out, compute.Elsewhere...)
 	}
 	if !since(r, 57) {
 		out = append(out, "injected_file_content_bytes", "injected_file_path_bytes", "injected_files")
@@ -52,7 +53,7 @@ func classResources(r *http.Request) []string {
 	if since(r, 50) {
 		out = append(out, "server_groups", "server_group_members")
 	} else {
-		out = append(out, "fixed_ips", "floating_ips", "security_group_rules", "security_groups")
+		out = append(out, compute.Elsewhere...)
 	}
 	if !since(r, 57) {
 		out = append(out, "injected_file_content_bytes", "injected_file_path_bytes", "injected_files")
@@ -60,9 +61,10 @@ func classResources(r *http.Request) []string {
 	return out
 }
 
-// limitOf answers a limit; what another service counts is unlimited here.
+// limitOf answers a limit; what another service counts is unlimited until
+// somebody says otherwise.
 func limitOf(q compute.Quotas, name string) int64 {
-	if v, ours := q[name]; ours {
+	if v, set := q[name]; set {
 		return v
 	}
 	return -1
@@ -126,8 +128,7 @@ func (a *Quotas) defaults(w http.ResponseWriter, r *http.Request, _ auth.Scope) 
 	return rest.Write(w, http.StatusOK, map[string]any{"quota_set": quotaView(resources(r), limits, r.PathValue("project"))})
 }
 
-// asked reads the limits of a request; those of other services are taken and, as
-// at Nova, have no effect.
+// asked reads the limits of a request.
 func asked(r *http.Request, member string) (compute.Quotas, bool, error) {
 	var body map[string]any
 	if err := rest.Decode(r, member, &body); err != nil {
@@ -135,7 +136,7 @@ func asked(r *http.Request, member string) (compute.Quotas, bool, error) {
 	}
 	known, out := compute.DefaultQuotas(), compute.Quotas{}
 	for name, v := range body {
-		if _, ours := known[name]; !ours {
+		if _, ours := known[name]; !ours && !slices.Contains(compute.Elsewhere, name) {
 			continue
 		}
 		f, isNumber := v.(float64)
@@ -232,7 +233,8 @@ func (a *Quotas) limits(w http.ResponseWriter, r *http.Request, scope auth.Scope
 		"maxTotalKeypairs": limits["key_pairs"], "maxServerGroups": limits["server_groups"], "maxServerGroupMembers": limits["server_group_members"],
 		"totalRAMUsed": used.RAM, "totalCoresUsed": used.Cores, "totalInstancesUsed": used.Instances, "totalServerGroupsUsed": groups}
 	if !since(r, 36) {
-		out["maxSecurityGroups"], out["maxSecurityGroupRules"], out["maxTotalFloatingIps"], out["totalSecurityGroupsUsed"], out["totalFloatingIpsUsed"] = -1, -1, -1, 0, 0
+		out["maxSecurityGroups"], out["maxSecurityGroupRules"], out["maxTotalFloatingIps"] = limitOf(limits, "security_groups"), limitOf(limits, "security_group_rules"), limitOf(limits, "floating_ips")
+		out["totalSecurityGroupsUsed"], out["totalFloatingIpsUsed"] = 0, 0
 	}
 	if !since(r, 39) {
 		out["maxImageMeta"] = limits["metadata_items"]
