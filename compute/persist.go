@@ -27,6 +27,7 @@ type Store interface {
 	KeypairStore
 	QuotaStore
 	HostStore
+	PasswordStore
 	AggregateStore
 	GroupStore
 	UsageStore

@@ -44,7 +44,7 @@ func (a *API) Routes() []rest.Route {
 	for _, noun := range [][]rest.Route{a.versionRoutes(), a.serverRoutes(), a.actionRoutes(), a.metadataRoutes(), a.tagRoutes(), a.addressRoutes(),
 		a.interfaceRoutes(), a.attachmentRoutes(), a.historyRoutes(), a.consoleRoutes(), a.traceRoutes(), a.secGroupRoutes(),
 		NewFlavors(a.svc).Routes(), NewKeypairs(a.svc).Routes(), NewQuotas(a.svc).Routes(), NewHosts(a.svc).Routes(),
-		NewAggregates(a.svc).Routes(), NewGroups(a.svc).Routes(), NewUsage(a.svc).Routes(), a.eventRoutes(), extensionRoutes(), removedRoutes()} {
+		NewAggregates(a.svc).Routes(), NewGroups(a.svc).Routes(), NewUsage(a.svc).Routes(), NewPasswords(a.svc).Routes(), a.eventRoutes(), extensionRoutes(), removedRoutes()} {
 		all = append(all, noun...)
 	}
 	return all

@@ -6,19 +6,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
 	"altostack/kernel/auth"
 	"altostack/kernel/fault"
-	"altostack/kernel/id"
 	"altostack/kernel/rest"
 )
 
-// Proxies are the calls that compute only passes on to the network service, with
-// the caller's own token, as Nova does: security groups and floating IPs, which
-// ended with 2.36, and two actions that ended with 2.44.
+// Proxies are the calls about floating IPs that compute only passes on to the
+// network service, with the caller's own token, as Nova does. They ended with
+// 2.36, and two actions with 2.44.
 type Proxies struct {
 	http    *http.Client
 	network string // base URL of the network API, without a version
@@ -29,15 +27,8 @@ func NewProxies(client *http.Client, base string) *Proxies { return &Proxies{cli
 
 // Routes lists them.
 func (a *Proxies) Routes() []rest.Route {
-	const groups, rules, fips = "/v2.1/os-security-groups", "/v2.1/os-security-group-rules", "/v2.1/os-floating-ips"
+	const fips = "/v2.1/os-floating-ips"
 	routes := []rest.Route{
-		rest.On("GET "+groups, "os_compute_api:os-security-groups:get", a.listGroups),
-		rest.On("POST "+groups, "os_compute_api:os-security-groups:create", a.createGroup),
-		rest.On("GET "+groups+"/{id}", "os_compute_api:os-security-groups:show", a.showGroup),
-		rest.On("PUT "+groups+"/{id}", "os_compute_api:os-security-groups:update", a.updateGroup),
-		rest.On("DELETE "+groups+"/{id}", "os_compute_api:os-security-groups:delete", a.remove("security-groups")),
-		rest.On("POST "+rules, "os_compute_api:os-security-groups:rule:create", a.createRule),
-		rest.On("DELETE "+rules+"/{id}", "os_compute_api:os-security-groups:rule:delete", a.remove("security-group-rules")),
 		rest.On("GET "+fips, "os_compute_api:os-floating-ips:list", a.listFloating),
 		rest.On("POST "+fips, "os_compute_api:os-floating-ips:create", a.createFloating),
 		rest.On("GET "+fips+"/{id}", "os_compute_api:os-floating-ips:show", a.showFloating),
@@ -138,55 +129,11 @@ func (a *Proxies) many(r *http.Request, path, member string) ([]row, error) {
 // remove deletes what the network API has under the same id.
 func (a *Proxies) remove(collection string) rest.Handler {
 	return func(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-		if err := uuid(r.PathValue("id")); err != nil {
-			return err
-		}
 		if _, err := a.ask(r, http.MethodDelete, collection+"/"+r.PathValue("id"), nil, ""); err != nil {
 			return err
 		}
 		return rest.Empty(w, http.StatusAccepted)
 	}
-}
-
-func uuid(s string) error {
-	if id.IsUUID(s) {
-		return nil
-	}
-	return fault.New(fault.CodeRestInvalidInput, "Security group id should be uuid")
-}
-
-func (a *Proxies) groupView(g row, names map[string]row) map[string]any {
-	rules := []map[string]any{}
-	list, _ := g["security_group_rules"].([]any)
-	for _, one := range list {
-		if rule, ok := one.(map[string]any); ok && rule["direction"] == "ingress" {
-			rules = append(rules, ruleView(rule, names))
-		}
-	}
-	return map[string]any{"id": g["id"], "name": g["name"], "description": g["description"], "tenant_id": g["project_id"], "rules": rules}
-}
-
-// ruleView is a rule as Nova spelled it: null ports are -1 for ICMP, absent
-// elsewhere.
-func ruleView(rule row, names map[string]row) map[string]any {
-	out := map[string]any{"id": rule["id"], "parent_group_id": rule["security_group_id"], "ip_protocol": rule["protocol"],
-		"from_port": rule["port_range_min"], "to_port": rule["port_range_max"], "group": map[string]any{}, "ip_range": map[string]any{}}
-	if p := rule.text("protocol"); p == "icmp" && rule["port_range_min"] == nil {
-		out["from_port"], out["to_port"] = -1, -1
-	}
-	switch {
-	case rule["remote_group_id"] != nil:
-		if g := names[rule.text("remote_group_id")]; g != nil {
-			out["group"] = map[string]any{"name": g["name"], "tenant_id": g["project_id"]}
-		}
-	case rule["remote_ip_prefix"] != nil:
-		out["ip_range"] = map[string]any{"cidr": rule["remote_ip_prefix"]}
-	case rule["ethertype"] == "IPv6":
-		out["ip_range"] = map[string]any{"cidr": "::/0"}
-	default:
-		out["ip_range"] = map[string]any{"cidr": "0.0.0.0/0"}
-	}
-	return out
 }
 
 func byID(rows []row) map[string]row {
@@ -195,134 +142,6 @@ func byID(rows []row) map[string]row {
 		out[r.text("id")] = r
 	}
 	return out
-}
-
-func (a *Proxies) groups(r *http.Request, scope auth.Scope) ([]row, error) {
-	path := "security-groups?project_id=" + url.QueryEscape(scope.ProjectID)
-	if all, _ := parseBool(r.URL.Query().Get("all_tenants")); all && scope.All {
-		path = "security-groups"
-	}
-	return a.many(r, path, "security_groups")
-}
-
-func (a *Proxies) listGroups(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	rows, err := a.groups(r, scope)
-	if err != nil {
-		return err
-	}
-	names, views := byID(rows), []map[string]any{}
-	for _, g := range rows {
-		views = append(views, a.groupView(g, names))
-	}
-	return rest.Write(w, http.StatusOK, map[string]any{"security_groups": views})
-}
-
-func (a *Proxies) answerGroup(w http.ResponseWriter, r *http.Request, scope auth.Scope, g row) error {
-	rows, err := a.groups(r, scope)
-	if err != nil {
-		return err
-	}
-	return rest.Write(w, http.StatusOK, map[string]any{"security_group": a.groupView(g, byID(rows))})
-}
-
-func (a *Proxies) showGroup(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	if err := uuid(r.PathValue("id")); err != nil {
-		return err
-	}
-	g, err := a.one(r, http.MethodGet, "security-groups/"+r.PathValue("id"), nil, "security_group")
-	if err != nil {
-		return err
-	}
-	return a.answerGroup(w, r, scope, g)
-}
-
-// naming reads and checks a group's name and description.
-func naming(r *http.Request) (map[string]any, error) {
-	var body struct{ Name, Description *string }
-	if err := rest.Decode(r, "security_group", &body); err != nil {
-		return nil, err
-	}
-	for field, v := range map[string]*string{"name": body.Name, "description": body.Description} {
-		switch {
-		case v == nil || field == "name" && strings.TrimSpace(*v) == "":
-			return nil, fault.New(fault.CodeRestInvalidInput, "Security group %s cannot be empty.", field).WithField(field)
-		case len(*v) > 255:
-			return nil, fault.New(fault.CodeRestInvalidInput, "Security group %s should not be greater than 255 characters.", field).WithField(field)
-		}
-	}
-	return map[string]any{"security_group": map[string]any{"name": strings.TrimSpace(*body.Name), "description": *body.Description}}, nil
-}
-
-func (a *Proxies) createGroup(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	return a.writeGroup(w, r, scope, http.MethodPost, "security-groups")
-}
-
-func (a *Proxies) updateGroup(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	if err := uuid(r.PathValue("id")); err != nil {
-		return err
-	}
-	return a.writeGroup(w, r, scope, http.MethodPut, "security-groups/"+r.PathValue("id"))
-}
-
-func (a *Proxies) writeGroup(w http.ResponseWriter, r *http.Request, scope auth.Scope, method, path string) error {
-	body, err := naming(r)
-	if err != nil {
-		return err
-	}
-	g, err := a.one(r, method, path, body, "security_group")
-	if err != nil {
-		return err
-	}
-	return a.answerGroup(w, r, scope, g)
-}
-
-func (a *Proxies) createRule(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	var body struct {
-		Parent   string  `json:"parent_group_id"`
-		Protocol *string `json:"ip_protocol"`
-
-		FromPort *looseNumber `json:"from_port"`
-		ToPort   *looseNumber `json:"to_port"`
-		CIDR     *string      `json:"cidr"`
-		Group    *string      `json:"group_id"`
-	}
-	if err := rest.Decode(r, "security_group_rule", &body); err != nil {
-		return err
-	}
-	if err := uuid(body.Parent); err != nil {
-		return err
-	}
-	want := map[string]any{"security_group_id": body.Parent, "direction": "ingress", "ethertype": "IPv4"}
-	if body.Protocol != nil {
-		want["protocol"] = strings.ToLower(*body.Protocol)
-	}
-	for name, v := range map[string]*looseNumber{"port_range_min": body.FromPort, "port_range_max": body.ToPort} {
-		if v != nil && *v != -1 {
-			want[name] = int(*v)
-		}
-	}
-	switch {
-	case body.Group != nil && *body.Group != "":
-		want["remote_group_id"] = *body.Group
-	case body.CIDR != nil && *body.CIDR != "":
-		p, err := netip.ParsePrefix(*body.CIDR)
-		if err != nil {
-			return fault.New(fault.CodeRestInvalidInput, "Invalid cidr %s", *body.CIDR).WithField("cidr")
-		}
-		if p.Addr().Is6() {
-			want["ethertype"] = "IPv6"
-		}
-		want["remote_ip_prefix"] = p.String()
-	}
-	rule, err := a.one(r, http.MethodPost, "security-group-rules", map[string]any{"security_group_rule": want}, "security_group_rule")
-	if err != nil {
-		return err
-	}
-	groups, err := a.groups(r, scope)
-	if err != nil {
-		return err
-	}
-	return rest.Write(w, http.StatusOK, map[string]any{"security_group_rule": ruleView(rule, byID(groups))})
 }
 
 // floatingView is a floating IP as Nova spelled it.
