@@ -13,9 +13,12 @@ import (
 // secGroupRoutes are the calls about security groups that compute passed on to
 // the network service until 2.35; none where that does not offer them.
 func (a *API) secGroupRoutes() []rest.Route {
-	groups, ok := a.svc.Network.(compute.SecurityGroups)
-	if !ok {
-		return nil
+	var groups compute.SecurityGroups
+	if a.svc != nil { // without a service only the table is wanted
+		var ok bool
+		if groups, ok = a.svc.Network.(compute.SecurityGroups); !ok {
+			return nil
+		}
 	}
 	g := secGroups{groups}
 	const base, rule = "/v2.1/os-security-groups", "os_compute_api:os-security-groups:"
