@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"altostack/kernel/auth"
 	"altostack/kernel/rest"
@@ -35,15 +36,22 @@ func currentVersion(r *http.Request) apiVersion {
 		Links: []versionLink{{Rel: "self", Href: rest.Base(r) + "/v2.1/"}}}
 }
 
+// oldVersion is 2.1 without microversions, at the address that clients of old
+// know; they expect it to be listed first.
+func oldVersion(r *http.Request) apiVersion {
+	return apiVersion{ID: "v2.0", Status: "SUPPORTED", Updated: "2011-01-21T11:33:21Z", Links: []versionLink{{Rel: "self", Href: rest.Base(r) + "/v2/"}}}
+}
+
 func (a *API) listVersions(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-	// v2.0 is v2.1 without microversions; clients of old expect it to be listed first.
-	old := apiVersion{ID: "v2.0", Status: "SUPPORTED", Updated: "2011-01-21T11:33:21Z", Links: []versionLink{{Rel: "self", Href: rest.Base(r) + "/v2/"}}}
-	return rest.Write(w, http.StatusOK, map[string]any{"versions": []apiVersion{old, currentVersion(r)}})
+	return rest.Write(w, http.StatusOK, map[string]any{"versions": []apiVersion{oldVersion(r), currentVersion(r)}})
 }
 
 func (a *API) showVersion(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-	v := currentVersion(r)
+	v, media := currentVersion(r), "2.1"
+	if strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/v2") {
+		v, media = oldVersion(r), "2"
+	}
 	v.Links = append(v.Links, versionLink{"describedby", "http://docs.openstack.org/", "text/html"})
-	v.MediaTypes = []map[string]string{{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}}
+	v.MediaTypes = []map[string]string{{"base": "application/json", "type": "application/vnd.openstack.compute+json;version=" + media}}
 	return rest.Write(w, http.StatusOK, map[string]any{"version": v})
 }
