@@ -1,6 +1,7 @@
 // Package bench measures any OpenStack-compatible cloud through its public APIs,
 // so that two clouds can be put side by side. It makes what it needs with names
-// that begin with "bench-" and removes it again.
+// that begin with "bench-" and removes it again; quotas that stand in the way it
+// lifts where it may, and puts back.
 //
 // Every figure is a median and a 99th percentile of single calls, or a rate over
 // a whole run; nothing is measured inside the cloud.
@@ -8,8 +9,8 @@ package bench
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -31,8 +32,10 @@ type Result struct {
 
 // Options say how much to measure.
 type Options struct {
+	Parts       []string      // of tokens, ports, servers; empty: all
 	Servers     int           // servers to boot
-	Concurrency int           // callers at a time
+	Concurrency int           // callers at a time of reads and tokens
+	Boots       int           // callers at a time of boots and deletes
 	Calls       int           // calls of each kind of read
 	Deadline    time.Duration // for all servers to be ACTIVE
 	Image       string        // names; empty: the first there is
@@ -48,10 +51,17 @@ func Run(ctx context.Context, creds client.Credentials, o Options) ([]Result, er
 	if err != nil {
 		return nil, err
 	}
-	b := &run{cloud: cloud, creds: creds, o: o}
+	b := &run{cloud: cloud, creds: creds, o: o, name: "bench-" + rand.Text()[:8]}
+	defer b.raiseQuotas(ctx)()
 	var out []Result
-	for _, part := range []func(context.Context) []Result{b.tokens, b.ports, b.servers} {
-		out = append(out, part(ctx)...)
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) []Result
+	}{{"tokens", b.tokens}, {"ports", b.ports}, {"servers", b.servers}} {
+		if len(o.Parts) > 0 && !slices.Contains(o.Parts, part.name) {
+			continue
+		}
+		out = append(out, part.measure(ctx)...)
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}
@@ -63,6 +73,7 @@ type run struct {
 	cloud *client.Cloud
 	creds client.Credentials
 	o     Options
+	name  string // of all that this run makes
 }
 
 // many makes n calls by c callers and answers their latencies and the rate.
@@ -124,20 +135,16 @@ func (b *run) tokens(ctx context.Context) []Result {
 }
 
 func (b *run) ports(ctx context.Context) []Result {
-	var made struct{ Network struct{ ID string } }
-	if err := b.cloud.Do(ctx, "POST", "network", "/v2.0/networks", map[string]any{"network": map[string]any{"name": "bench-net"}}, &made); err != nil {
+	network, drop, err := b.network(ctx, "10.201.0.0/16")
+	if err != nil {
 		return []Result{{Name: "port create", Error: err.Error()}}
 	}
-	defer b.drop("network", "/v2.0/networks/"+made.Network.ID)
-	subnet := map[string]any{"subnet": map[string]any{"network_id": made.Network.ID, "ip_version": 4, "cidr": "10.200.0.0/16", "name": "bench-subnet"}}
-	if err := b.cloud.Do(ctx, "POST", "network", "/v2.0/subnets", subnet, nil); err != nil {
-		return []Result{{Name: "port create", Error: err.Error()}}
-	}
-	n := min(b.o.Calls, 200)
+	defer drop()
+	n := min(b.o.Calls, 400)
 	ids := make([]string, n)
 	create := b.many(ctx, "port create", n, 4, func(ctx context.Context, i int) error {
 		var p struct{ Port struct{ ID string } }
-		err := b.cloud.Do(ctx, "POST", "network", "/v2.0/ports", map[string]any{"port": map[string]any{"network_id": made.Network.ID, "name": "bench-port"}}, &p)
+		err := b.cloud.Do(ctx, "POST", "network", "/v2.0/ports", map[string]any{"port": map[string]any{"network_id": network, "name": b.name}}, &p)
 		ids[i] = p.Port.ID
 		return err
 	})
@@ -150,127 +157,35 @@ func (b *run) ports(ctx context.Context) []Result {
 	return []Result{create, remove}
 }
 
+// network makes a network with room for many ports.
+func (b *run) network(ctx context.Context, cidr string) (id string, drop func(), err error) {
+	var made struct{ Network struct{ ID string } }
+	if err := b.cloud.Do(ctx, "POST", "network", "/v2.0/networks", map[string]any{"network": map[string]any{"name": b.name}}, &made); err != nil {
+		return "", nil, err
+	}
+	drop = func() { b.drop("network", "/v2.0/networks/"+made.Network.ID) }
+	subnet := map[string]any{"subnet": map[string]any{"network_id": made.Network.ID, "ip_version": 4, "cidr": cidr, "name": b.name}}
+	if err := b.cloud.Do(ctx, "POST", "network", "/v2.0/subnets", subnet, nil); err != nil {
+		drop()
+		return "", nil, err
+	}
+	return made.Network.ID, drop, nil
+}
+
+// drop removes what was made, again while it is still in use.
 func (b *run) drop(service, path string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	_ = b.cloud.Do(ctx, "DELETE", service, path, nil, nil)
-}
-
-// servers boots, lists and deletes.
-func (b *run) servers(ctx context.Context) []Result {
-	body, err := b.request(ctx)
-	if err != nil {
-		return []Result{{Name: "server boot", Error: err.Error()}}
-	}
-	n := b.o.Servers
-	ids := make([]string, n)
-	start := time.Now()
-	accept := b.many(ctx, "POST /servers", n, 4, func(ctx context.Context, i int) error {
-		var s struct{ Server struct{ ID string } }
-		err := b.cloud.Do(ctx, "POST", "compute", "/v2.1/servers", body, &s, "OpenStack-API-Version", "compute 2.37")
-		ids[i] = s.Server.ID
-		return err
-	})
-	boots := Result{Name: "boots to ACTIVE", Unit: "per_second", Count: n}
-	if err := b.until(ctx, ids, func(active, failed, absent int) bool { return active+failed+absent == n }); err != nil {
-		boots.Error = err.Error()
-	} else {
-		boots.Rate = float64(n) / time.Since(start).Seconds()
-	}
-	detail := b.many(ctx, fmt.Sprintf("GET /servers/detail (%d rows)", min(n, 1000)), 20, 1, func(ctx context.Context, _ int) error {
-		var out struct{ Servers []struct{ ID string } }
-		return b.cloud.Do(ctx, "GET", "compute", "/v2.1/servers/detail?limit=1000", nil, &out)
-	})
-	start = time.Now()
-	remove := b.many(ctx, "DELETE /servers/{id}", n, 4, func(ctx context.Context, i int) error {
-		if ids[i] == "" {
-			return nil
-		}
-		return b.cloud.Do(ctx, "DELETE", "compute", "/v2.1/servers/"+ids[i], nil, nil)
-	})
-	gone := Result{Name: "deletes to gone", Unit: "per_second", Count: n}
-	if err := b.until(ctx, ids, func(_, _, absent int) bool { return absent == n }); err != nil {
-		gone.Error = err.Error()
-	} else {
-		gone.Rate = float64(n) / time.Since(start).Seconds()
-	}
-	return []Result{accept, boots, detail, remove, gone}
-}
-
-// request is the body of a boot: the first image, flavor and network there are,
-// or those named.
-func (b *run) request(ctx context.Context) (map[string]any, error) {
-	image, err := b.pick(ctx, "image", "/v2/images?status=active", "images", b.o.Image)
-	if err != nil {
-		return nil, err
-	}
-	flavor, err := b.pick(ctx, "compute", "/v2.1/flavors", "flavors", b.o.Flavor)
-	if err != nil {
-		return nil, err
-	}
-	network, err := b.pick(ctx, "network", "/v2.0/networks?router:external=False", "networks", b.o.Network)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"server": map[string]any{"name": "bench-server", "imageRef": image, "flavorRef": flavor, "networks": []map[string]string{{"uuid": network}}}}, nil
-}
-
-func (b *run) pick(ctx context.Context, service, path, plural, name string) (string, error) {
-	var out map[string]any
-	if err := b.cloud.Do(ctx, "GET", service, path, nil, &out); err != nil {
-		return "", err
-	}
-	rows, _ := out[plural].([]any)
-	for _, r := range rows {
-		if m, ok := r.(map[string]any); ok && (name == "" || m["name"] == name || m["id"] == name) {
-			return fmt.Sprint(m["id"]), nil
-		}
-	}
-	return "", fmt.Errorf("the cloud has no %s %s to boot with", plural, name)
-}
-
-// until polls the servers' states, a page at a time.
-func (b *run) until(ctx context.Context, ids []string, done func(active, failed, absent int) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, b.o.Deadline)
-	defer cancel()
-	mine := map[string]bool{}
-	for _, id := range ids {
-		mine[id] = id != ""
-	}
 	for {
-		active, failed, there := 0, 0, 0
-		for marker := ""; ; {
-			var out struct{ Servers []struct{ ID, Status string } }
-			if err := b.cloud.Do(ctx, "GET", "compute", "/v2.1/servers/detail?limit=1000&name=bench-server&marker="+marker, nil, &out); err != nil {
-				return err
-			}
-			for _, s := range out.Servers {
-				marker = s.ID
-				if !mine[s.ID] {
-					continue
-				}
-				there++
-				switch s.Status {
-				case "ACTIVE":
-					active++
-				case "ERROR":
-					failed++
-				}
-			}
-			if len(out.Servers) == 0 {
-				break
-			}
-		}
-		if done(active, failed, len(ids)-there) {
-			if failed > 0 {
-				return fmt.Errorf("%d of %d servers ended in ERROR", failed, len(ids))
-			}
-			return nil
+		err := b.cloud.Do(ctx, "DELETE", service, path, nil, nil)
+		if err == nil || client.IsNotFound(err) {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d servers were ACTIVE when time was over", active, len(ids))
-		case <-time.After(50 * time.Millisecond):
+			b.o.Say("left behind: " + path + ": " + err.Error())
+			return
+		case <-time.After(500 * time.Millisecond):
 		}
 	}
 }

@@ -20,19 +20,21 @@ const hostsFresh = time.Second
 
 // heard is when this process last heard of a host, and what was saved of it.
 type heard struct {
-	saved  time.Time
-	record string
+	at, saved time.Time
+	record    string
 }
 
 // Hypervisors answers every host, at most a second old.
 func (s *Service) Hypervisors(ctx context.Context) ([]Host, error) {
-	now := s.Clock.Now()
-	s.mu.Lock()
-	cached := s.hosts
-	s.mu.Unlock()
-	if cached.hosts != nil && now.Sub(cached.at) < hostsFresh {
-		return cached.hosts, nil
+	if hosts := s.cachedHosts(); hosts != nil {
+		return hosts, nil
 	}
+	s.reading.Lock() // many boots ask at once, and one reads
+	defer s.reading.Unlock()
+	if hosts := s.cachedHosts(); hosts != nil {
+		return hosts, nil
+	}
+	now := s.Clock.Now()
 	hosts, err := s.Store.Hosts(ctx, s.DB)
 	if err != nil {
 		return nil, err
@@ -41,6 +43,15 @@ func (s *Service) Hypervisors(ctx context.Context) ([]Host, error) {
 	s.hosts = hostCache{now, hosts}
 	s.mu.Unlock()
 	return hosts, nil
+}
+
+func (s *Service) cachedHosts() []Host {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Clock.Now().Sub(s.hosts.at) < hostsFresh {
+		return s.hosts.hosts
+	}
+	return nil
 }
 
 // HostsChanged drops the cached list: an operator changed a host.
@@ -60,11 +71,9 @@ func (s *Service) Register(ctx context.Context, h hostapi.Host) error {
 		return fault.New(fault.CodeComputeBadRequest, "Host %s speaks version %d of the host protocol, and version %d is wanted.", h.Name, h.Protocol, hostapi.Version)
 	}
 	now, record := s.Clock.Now(), db.JSON(h)
-	s.mu.Lock()
-	last := s.heard[h.Name]
-	s.mu.Unlock()
-	if last.record == record && now.Sub(last.saved) < Silence/3 {
-		return nil
+	last, due := s.hear(h.Name, record, now)
+	if last.record == record {
+		return s.saveBeats(ctx, due, now)
 	}
 	known, found, err := s.Store.Host(ctx, s.DB, h.Name)
 	if err != nil {
@@ -77,24 +86,48 @@ func (s *Service) Register(ctx context.Context, h hostapi.Host) error {
 		}
 		known = Host{Name: h.Name, HypervisorID: s.IDs.UUID(), ServiceID: s.IDs.UUID(), Zone: zone}
 	}
-	if last.record != record {
-		known.ProviderID, err = s.Placement.EnsureHost(ctx, Inventory{Name: h.Name, UUID: known.HypervisorID, VCPUs: h.VCPUs, MemoryMiB: h.MemoryMiB, DiskGiB: h.DiskGiB,
-			ReservedVCPUs: h.Reserved.VCPUs, ReservedMemoryMiB: h.Reserved.MemoryMiB, ReservedDiskGiB: h.Reserved.DiskGiB, Traits: h.Traits})
-		if err != nil {
-			return err
-		}
+	known.ProviderID, err = s.Placement.EnsureHost(ctx, Inventory{Name: h.Name, UUID: known.HypervisorID, VCPUs: h.VCPUs, MemoryMiB: h.MemoryMiB, DiskGiB: h.DiskGiB,
+		ReservedVCPUs: h.Reserved.VCPUs, ReservedMemoryMiB: h.Reserved.MemoryMiB, ReservedDiskGiB: h.Reserved.DiskGiB, Traits: h.Traits})
+	if err != nil {
+		return err
 	}
 	known.Record, known.SeenAt = h, now
 	if err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.PutHost(ctx, tx, known) }); err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.heard[h.Name] = heard{now, record}
-	if last.record != record {
-		s.hosts = hostCache{}
-	}
+	s.heard[h.Name] = heard{now, now, record}
+	s.hosts = hostCache{}
 	s.mu.Unlock()
 	return nil
+}
+
+// hear notes a heartbeat. When the host's is due to be saved, it answers all
+// hosts that were heard of lately, for one write.
+func (s *Service) hear(name, record string, now time.Time) (last heard, due []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last = s.heard[name]
+	if last.record != record {
+		return last, nil
+	}
+	s.heard[name] = heard{now, last.saved, record}
+	if now.Sub(last.saved) < Silence/3 {
+		return last, nil
+	}
+	for other, h := range s.heard {
+		if now.Sub(h.at) < Silence/6 {
+			due, s.heard[other] = append(due, other), heard{h.at, now, h.record}
+		}
+	}
+	return last, due
+}
+
+func (s *Service) saveBeats(ctx context.Context, names []string, at time.Time) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.HostsSeen(ctx, tx, names, at) })
 }
 
 // ZoneOf answers a host's availability zone, or the default one.

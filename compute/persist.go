@@ -58,6 +58,7 @@ type Store interface {
 	Usage(ctx context.Context, r db.Reader, projectID string) (Usage, error)
 
 	Hosts(ctx context.Context, r db.Reader) ([]Host, error)
+	HostsSeen(ctx context.Context, tx *db.Tx, names []string, at time.Time) error
 	Host(ctx context.Context, r db.Reader, name string) (Host, bool, error)
 	PutHost(ctx context.Context, tx *db.Tx, h Host) error
 

@@ -84,9 +84,10 @@ type Service struct {
 	Config
 	flows Flows
 
-	mu    sync.Mutex
-	hosts hostCache
-	heard map[string]heard // by host: its latest registration in this process
+	reading sync.Mutex // held while hosts are read anew
+	mu      sync.Mutex
+	hosts   hostCache
+	heard   map[string]heard // by host: its latest registration in this process
 }
 
 // New makes the service; compute/flow's New then gives it its sagas.

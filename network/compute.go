@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sort"
 
 	"altostack/kernel/auth"
 	"altostack/kernel/fault"
@@ -349,65 +348,6 @@ func (w *work) unplug(p Row) error {
 		return err
 	}
 	return w.bound(p, row)
-}
-
-// PortsOf lists the ports of servers, each server's in the order of its NICs.
-// It costs four reads, however many servers there are.
-func (s *Service) PortsOf(ctx context.Context, serverIDs []string) (map[string][]Port, error) {
-	ports, err := s.related(ctx, s.cfg.DB, Ports, "device_id", serverIDs)
-	if err != nil {
-		return nil, err
-	}
-	networks, err := s.related(ctx, s.cfg.DB, Networks, "id", idsOf(ports, "network_id"))
-	if err != nil {
-		return nil, err
-	}
-	fips, err := s.related(ctx, s.cfg.DB, FloatingIPs, "port_id", idsOf(ports, "id"))
-	if err != nil {
-		return nil, err
-	}
-	var groupIDs []string
-	for _, p := range ports {
-		groupIDs = append(groupIDs, Decode[[]string](p, "security_groups")...)
-	}
-	groups, err := s.related(ctx, s.cfg.DB, SecurityGroups, "id", distinct(groupIDs))
-	if err != nil {
-		return nil, err
-	}
-	byID := map[string]Row{}
-	for _, r := range slices.Concat(networks, groups) {
-		byID[r.ID()] = r
-	}
-	floating := map[string]map[string][]netip.Addr{}
-	for _, f := range fips {
-		if floating[f.Str("port_id")] == nil {
-			floating[f.Str("port_id")] = map[string][]netip.Addr{}
-		}
-		at := f.Str("fixed_ip_address")
-		floating[f.Str("port_id")][at] = append(floating[f.Str("port_id")][at], f.Addr("floating_ip_address"))
-	}
-	out := map[string][]Port{}
-	for _, p := range ports {
-		out[p.Str("device_id")] = append(out[p.Str("device_id")], portOf(p, byID, floating[p.ID()]))
-	}
-	for _, list := range out {
-		sort.SliceStable(list, func(i, j int) bool { return list[i].Index < list[j].Index })
-	}
-	return out, nil
-}
-
-func portOf(p Row, byID map[string]Row, floating map[string][]netip.Addr) Port {
-	n := byID[p.Str("network_id")]
-	out := Port{ID: p.ID(), ServerID: p.Str("device_id"), NetworkID: n.ID(), NetworkName: n.Str("name"), MAC: p.Str("mac_address"),
-		Status: p.Str("status"), Host: p.Str("binding:host_id"), Tag: p.Str("device_tag"), MTU: int(n.Int("mtu")), Index: int(p.Int("nic_index")),
-		Security: p.Bool("port_security_enabled"), Ours: p.Bool("made_by_compute")}
-	for _, f := range Decode[[]FixedIP](p, "fixed_ips") {
-		out.Addresses = append(out.Addresses, PortAddress{f.addr(), f.SubnetID, family(f.addr()), floating[f.IPAddress]})
-	}
-	for _, g := range Decode[[]string](p, "security_groups") {
-		out.Groups = append(out.Groups, PortGroup{g, byID[g].Str("name")})
-	}
-	return out
 }
 
 // Attach gives a running server one more port.

@@ -87,6 +87,9 @@ type Store interface {
 	DropQuotas(ctx context.Context, tx *db.Tx, project string) error
 
 	Hosts(ctx context.Context, rd db.Reader) ([]Host, error)
+	Host(ctx context.Context, rd db.Reader, name string) (Host, bool, error)
+	Heard(ctx context.Context, tx *db.Tx, names []string, at time.Time) error
+	PortsOf(ctx context.Context, rd db.Reader, servers []string) ([]ServerPort, error)
 	SaveHost(ctx context.Context, tx *db.Tx, h Host) error
 	Usage(ctx context.Context, rd db.Reader, networkIDs []string) (map[string]int64, error)
 }

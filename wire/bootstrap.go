@@ -6,16 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"altostack/compute"
-	"altostack/hostapi"
 	"altostack/identity"
 	"altostack/image"
 	"altostack/kernel/auth"
 	"altostack/kernel/db"
-	"altostack/kernel/fault"
 	"altostack/network"
 	"altostack/reconcile"
 )
@@ -150,38 +147,4 @@ func (s *System) demoImage(ctx context.Context) error {
 		return err
 	}
 	return s.image.Upload(ctx, scope, img.ID, f)
-}
-
-// conductor is what this process's agents ask: compute, and for heartbeats the
-// network service too, which places routers on hosts.
-func (s *System) conductor() hostapi.Conductor {
-	return &conductor{Conductor: s.compute.Conductor(), s: s, seen: map[string]time.Time{}}
-}
-
-type conductor struct {
-	compute.Conductor
-	s    *System
-	mu   sync.Mutex
-	seen map[string]time.Time
-}
-
-// Register tells both services; the network one only now and then, as it saves
-// each.
-func (c *conductor) Register(ctx context.Context, h hostapi.Host) error {
-	if h.Protocol != hostapi.Version {
-		return fault.New(fault.CodeComputeBadRequest, "Host %s speaks version %d of the host protocol, and version %d is wanted.", h.Name, h.Protocol, hostapi.Version)
-	}
-	now := c.s.clock.Now()
-	c.mu.Lock()
-	due := now.Sub(c.seen[h.Name]) > 20*time.Second
-	c.mu.Unlock()
-	if due {
-		if err := c.s.network.Seen(ctx, network.Host{Name: h.Name, Zone: h.Zone, Physical: []string{physicalNetwork}, StartedAt: h.StartedAt}); err != nil {
-			return err
-		}
-		c.mu.Lock()
-		c.seen[h.Name] = now
-		c.mu.Unlock()
-	}
-	return c.Conductor.Register(ctx, h)
 }

@@ -124,7 +124,7 @@ func (s *System) openHosts(ctx context.Context) error {
 func (s *System) agentConfig(name string) agent.Config {
 	local := &http.Client{Transport: inProcess{s.handler}}
 	base := "http://" + s.localHost
-	return agent.Config{Host: name, Conductor: s.conductor(), HTTP: local, Clock: s.clock, Log: s.log, Zone: "nova",
+	return agent.Config{Host: name, Conductor: s.conductor, HTTP: local, Clock: s.clock, Log: s.log, Zone: "nova",
 		Endpoints:    agent.Endpoints{Image: base + "/image", Network: base + "/network", Volume: base + "/volume"},
 		Reserved:     hostapi.Reserved{MemoryMiB: int64(s.opt.Config.Int("reserved_memory_mib"))},
 		ResumeGuests: true, TrustCache: true, Every: s.opt.Every}

@@ -86,6 +86,7 @@ type System struct {
 	volume    *volume.Service
 	compute   *compute.Service
 	hosts     *hosts
+	conductor *conductor
 	flows     *computeflow.Flows
 	access    identity.Access
 	stops     []func()

@@ -56,12 +56,14 @@ of two clouds, and compare. What it makes is named bench-… and removed again.`
 	dataFlag(cmd, &data)
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.StringSliceVar(&o.Parts, "parts", nil, "only these of tokens, ports, servers")
 	f.IntVar(&o.Servers, "servers", 100, "servers to boot")
 	f.IntVar(&o.Calls, "calls", 1000, "calls of each kind of read")
 	f.IntVar(&o.Concurrency, "concurrency", 8, "callers at a time")
+	f.IntVar(&o.Boots, "boots", 4, "callers at a time that boot servers")
 	f.StringVar(&o.Image, "image", "", "image to boot; empty: the first there is")
-	f.StringVar(&o.Flavor, "flavor", "", "flavor; empty: the first there is")
-	f.StringVar(&o.Network, "network", "", "network; empty: the first there is that is not external")
+	f.StringVar(&o.Flavor, "flavor", "", "flavor; empty: the smallest")
+	f.StringVar(&o.Network, "network", "", "network; empty: one is made")
 	return cmd
 }
 

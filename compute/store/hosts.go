@@ -2,6 +2,10 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"altostack/compute"
 	"altostack/kernel/db"
@@ -37,6 +41,20 @@ func (*Store) PutHost(ctx context.Context, tx *db.Tx, h compute.Host) error {
 		ON CONFLICT (name) DO UPDATE SET provider_id = $4, record = $6, seen_at = $7, updated_at = $7`
 	_, err := tx.Exec(ctx, q, h.Name, h.HypervisorID, h.ServiceID, h.ProviderID, h.Zone, db.JSON(h.Record), db.Micros(h.SeenAt))
 	return err
+}
+
+// HostsSeen saves the heartbeats of many hosts.
+func (*Store) HostsSeen(ctx context.Context, tx *db.Tx, names []string, at time.Time) error {
+	for part := range slices.Chunk(names, 500) {
+		args, marks := []any{db.Micros(at)}, make([]string, len(part))
+		for i, name := range part {
+			args, marks[i] = append(args, name), "$"+strconv.Itoa(i+2)
+		}
+		if _, err := tx.Exec(ctx, "UPDATE compute_hosts SET seen_at = $1, updated_at = $1 WHERE name IN ("+strings.Join(marks, ", ")+")", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // GroupHosts answers the hosts of a server group's members, but for one server.

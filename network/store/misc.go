@@ -161,13 +161,28 @@ func (*Store) DropQuotas(ctx context.Context, tx *db.Tx, project string) error {
 
 // Hosts lists the hosts there are, with how many routers each carries.
 func (*Store) Hosts(ctx context.Context, rd db.Reader) ([]network.Host, error) {
-	return db.List(ctx, rd, func(s db.Scanner) (h network.Host, err error) {
-		var created, started, seen int64
-		err = s.Scan(&h.Name, &h.ID, &h.Zone, &h.Description, db.FromJSON{Into: &h.Physical}, &h.AdminUp, &created, &started, &seen, &h.Routers)
-		h.CreatedAt, h.StartedAt, h.SeenAt = db.Time(created), db.Time(started), db.Time(seen)
-		return h, err
-	}, `SELECT h.host, h.id, h.zone, h.description, h.physical, h.admin_up, h.created_at, h.started_at, h.heartbeat_at,
-		(SELECT COUNT(*) FROM routers r WHERE r.host = h.host) FROM network_hosts h ORDER BY h.host`)
+	return db.List(ctx, rd, scanHost, selectHosts+" ORDER BY h.host")
+}
+
+// Host reads one host.
+func (*Store) Host(ctx context.Context, rd db.Reader, name string) (network.Host, bool, error) {
+	return db.Get(ctx, rd, scanHost, selectHosts+" WHERE h.host = $1", name)
+}
+
+const selectHosts = `SELECT h.host, h.id, h.zone, h.description, h.physical, h.admin_up, h.created_at, h.started_at, h.heartbeat_at,
+	(SELECT COUNT(*) FROM routers r WHERE r.host = h.host) FROM network_hosts h`
+
+func scanHost(s db.Scanner) (h network.Host, err error) {
+	var created, started, seen int64
+	err = s.Scan(&h.Name, &h.ID, &h.Zone, &h.Description, db.FromJSON{Into: &h.Physical}, &h.AdminUp, &created, &started, &seen, &h.Routers)
+	h.CreatedAt, h.StartedAt, h.SeenAt = db.Time(created), db.Time(started), db.Time(seen)
+	return h, err
+}
+
+// Heard moves the heartbeats of hosts on.
+func (*Store) Heard(ctx context.Context, tx *db.Tx, names []string, at time.Time) error {
+	_, err := tx.Exec(ctx, "UPDATE network_hosts SET heartbeat_at = $1 WHERE host IN ("+marks(2, len(names))+")", append([]any{db.Micros(at)}, anyOf(names)...)...)
+	return err
 }
 
 // SaveHost adds a host or renews what is known of it.
