@@ -44,7 +44,8 @@ var methodBits = []string{"external", "password", "token", "oauth1", "mapped", "
 // payload is a token's content, as a MessagePack array like Keystone's: who, by
 // what, where, until when, audit ids; then what only this cloud has.
 type payload struct {
-	_msgpack  struct{} `msgpack:",as_array"` //nolint:unused // read by msgpack
+	//lint:ignore U1000 msgpack reads it
+	_msgpack  struct{} `msgpack:",as_array"`
 	Version   int
 	User      []byte
 	Methods   int

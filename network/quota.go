@@ -13,8 +13,6 @@ import (
 var defaultQuotas = map[string]int64{"network": 100, "subnet": 100, "port": 500, "router": 10, "floatingip": 50, "security_group": 10,
 	"security_group_rule": 100, "rbac_policy": 10, "subnetpool": -1}
 
-func (s *Service) quotaResources() []string { return slices.Sorted(maps.Keys(defaultQuotas)) }
-
 // DefaultQuotas are the limits of a project that has none of its own.
 func (s *Service) DefaultQuotas() map[string]int64 {
 	limits := maps.Clone(defaultQuotas)

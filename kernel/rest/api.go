@@ -111,10 +111,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 
 // call is one request on its way through the checks.
 type call struct {
-	api    *API
-	start  time.Time
-	route  *bound
-	action string
+	api   *API
+	start time.Time
+	route *bound
 }
 
 func (c *call) run(w *answer, r *http.Request) error {
