@@ -172,7 +172,7 @@ func (s *System) tables() []Table {
 
 // passedOn are compute's calls that the network service answers.
 func (s *System) passedOn() []rest.Route {
-	return computeapi.NewProxies(&http.Client{Transport: lateHandler{s}}, "http://network.internal/network").Routes()
+	return computeapi.NewProxies(s.compute, &http.Client{Transport: lateHandler{s}}, "http://network.internal/network").Routes()
 }
 
 // lateHandler reaches the handler that is being built from these very routes.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"altostack/compute"
 	"altostack/kernel/auth"
 	"altostack/kernel/fault"
 	"altostack/kernel/rest"
@@ -18,12 +19,15 @@ import (
 // network service, with the caller's own token, as Nova does. They ended with
 // 2.36, and two actions with 2.44.
 type Proxies struct {
+	*API
 	http    *http.Client
 	network string // base URL of the network API, without a version
 }
 
 // NewProxies makes them; client and base reach the network service.
-func NewProxies(client *http.Client, base string) *Proxies { return &Proxies{client, base} }
+func NewProxies(svc *compute.Service, client *http.Client, base string) *Proxies {
+	return &Proxies{New(svc), client, base}
+}
 
 // Routes lists them.
 func (a *Proxies) Routes() []rest.Route {
@@ -244,7 +248,10 @@ func (a *Proxies) floatingBy(r *http.Request, address string) (row, error) {
 	return rows[0], nil
 }
 
-func (a *Proxies) addFloating(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+func (a *Proxies) addFloating(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	if _, err := a.sees(r, scope); err != nil {
+		return err
+	}
 	var body struct {
 		Address string `json:"address"`
 		Fixed   string `json:"fixed_address"`
@@ -278,7 +285,10 @@ func (a *Proxies) addFloating(w http.ResponseWriter, r *http.Request, _ auth.Sco
 	return fault.New(fault.CodeRestInvalidInput, "No fixed IPs associated to instance")
 }
 
-func (a *Proxies) removeFloating(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
+func (a *Proxies) removeFloating(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	if _, err := a.sees(r, scope); err != nil {
+		return err
+	}
 	var body struct{ Address string }
 	if err := rest.Decode(r, "removeFloatingIp", &body); err != nil {
 		return err

@@ -14,6 +14,7 @@ type World struct {
 	*Cloud
 	Admin    *Person
 	External string // network
+	Provider string // the host's resource provider
 	A, B     *Project
 }
 
@@ -35,6 +36,7 @@ func NewWorld(c *Cloud) *World {
 	w.External = w.Admin.Must(201, "POST", "/network/v2.0/networks", M{"network": M{"name": "outside", "router:external": true,
 		"provider:network_type": "flat", "provider:physical_network": "public"}}).Str("network.id")
 	w.Admin.Must(201, "POST", "/network/v2.0/subnets", M{"subnet": M{"network_id": w.External, "cidr": "198.51.100.0/24", "ip_version": 4, "enable_dhcp": false}})
+	w.Provider = w.Admin.Must(200, "GET", "/placement/resource_providers", nil).Str("resource_providers.0.uuid")
 	w.A, w.B = w.project("aardvark"), w.project("zebra")
 	c.Idle()
 	return w
@@ -94,7 +96,9 @@ func (p *Project) storage(w *World) {
 	w.Idle()
 	p.Snap = p.keep("snapshot", 202, vol+"snapshots", M{"snapshot": M{"name": p.Name + "-snapshot", "volume_id": p.Volume}}, "snapshot.id")
 	w.Idle()
-	p.keep("transfer", 202, vol+"volume-transfers", M{"transfer": M{"name": p.Name + "-transfer", "volume_id": p.keep("volume given", 202, vol+"volumes", M{"volume": M{"name": p.Name + "-given", "size": 1}}, "volume.id")}}, "transfer.id")
+	given := p.keep("volume given", 202, vol+"volumes", M{"volume": M{"name": p.Name + "-given", "size": 1}}, "volume.id")
+	w.Idle()
+	p.keep("transfer", 202, vol+"volume-transfers", M{"transfer": M{"name": p.Name + "-transfer", "volume_id": given}}, "transfer.id")
 }
 
 func (p *Project) compute(w *World) {
