@@ -314,7 +314,7 @@ func TestApplicationCredentials(t *testing.T) {
 	c.admin().do("GET /v3/auth/tokens", 200, "", "X-Subject-Token", ruled.token, "OpenStack-Identity-Access-Rules", "1.0")
 	ruled.do("GET /v3/auth/projects", 401, "") // its rule is for another service
 	plain := demo.do("POST "+creds, 201, `{"application_credential":{"name":"plain","secret":"s"}}`).str("application_credential.id")
-	robot := c.as(c.do("POST /v3/auth/tokens", 201, fmt.Sprintf(`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"plain","secret":"s","user":{"name":"demo","domain":{"id":"default"}}}}}}`)).header.Get("X-Subject-Token"))
+	robot := c.as(c.do("POST /v3/auth/tokens", 201, `{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"plain","secret":"s","user":{"name":"demo","domain":{"id":"default"}}}}}}`).header.Get("X-Subject-Token"))
 	robot.do("GET "+creds, 200, "")
 	robot.do("POST "+creds, 403, `{"application_credential":{"name":"more"}}`)
 	robot.do("POST /v3/auth/tokens", 401, fmt.Sprintf(`{"auth":{"identity":{"methods":["token"],"token":{"id":%q}},"scope":{"project":{"id":%q}}}}`, robot.token, c.cloud.Access.AdminProjectID))
