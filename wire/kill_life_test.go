@@ -252,6 +252,7 @@ func (l *life) freeze() {
 		l.c.t.Errorf("the files of a killed process: %v", err)
 	}
 	close(l.released)
+	l.cancel()
 }
 
 // bury ends what is left of a killed process; the next one finds what it wrote.
@@ -264,7 +265,6 @@ func (l *life) bury() {
 	if l.sys != nil {
 		_ = l.sys.Close() // its errors are about what it can no longer do
 	}
-	l.cancel()
 	old := l.c.dir
 	l.c.lives++
 	l.c.dir = filepath.Join(l.c.root, fmt.Sprintf("life-%d", l.c.lives))
@@ -386,12 +386,21 @@ func (l *life) idle() error {
 	ctx, cancel := context.WithTimeout(l.ctx, patience)
 	defer cancel()
 	for {
+		if l.isDead() {
+			return errKilled
+		}
 		rows, err := saga.Open(ctx, l.sys.DB())
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		if err := l.sys.Sagas().Wait(ctx, rows[0].ID); err != nil {
-			return fmt.Errorf("saga %s on %s does not end: it is %s at step %d (%+v): %w", rows[0].Kind, rows[0].Subject, rows[0].Status, rows[0].Step, rows[0].Fault, err)
+		r := rows[0]
+		if err := l.sys.Sagas().Wait(ctx, r.ID); err != nil {
+			return fmt.Errorf("saga %s on %s does not end: it is %s at step %d (%+v): %w", r.Kind, r.Subject, r.Status, r.Step, r.Fault, err)
+		}
+		select {
+		case <-l.changed: // whoever has ended it wrote that
+		case <-ctx.Done():
+			return fmt.Errorf("nobody works on saga %s on %s: it is %s at step %d (%+v)", r.Kind, r.Subject, r.Status, r.Step, r.Fault)
 		}
 	}
 }
