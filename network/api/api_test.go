@@ -274,6 +274,9 @@ func TestQuotasTagsAndTheRest(t *testing.T) {
 	if d["limit"] != 1.0 || d["used"] != 1.0 {
 		t.Errorf("details: %v", d)
 	}
+	c.call(200, "GET", "/v2.0/quotas/p1", "") // one's own needs no rule
+	c.call(200, "GET", "/v2.0/quotas/p1/details", "")
+	c.fails(403, "PolicyNotAuthorized", "GET", "/v2.0/quotas/p2", "")
 	admin.call(200, "GET", "/v2.0/quotas/p1/default", "")
 	admin.fails(400, "HTTPBadRequest", "PUT", "/v2.0/quotas/p1", `{"quota":{"bogus":1}}`)
 	admin.call(204, "DELETE", "/v2.0/quotas/p1", "")

@@ -114,7 +114,7 @@ func (a *API) showQuota(w http.ResponseWriter, r *http.Request, scope auth.Scope
 	if p == "tenant" || p == "project" {
 		return rest.Write(w, http.StatusOK, map[string]any{p: map[string]string{"tenant_id": scope.ProjectID, "project_id": scope.ProjectID}})
 	}
-	if err := scope.Check("get_quota", ofProject(p)); err != nil {
+	if err := mayReadQuota(scope, p); err != nil {
 		return err
 	}
 	limits, err := a.svc.Quotas(r.Context(), p)
@@ -122,6 +122,14 @@ func (a *API) showQuota(w http.ResponseWriter, r *http.Request, scope auth.Scope
 		return err
 	}
 	return rest.Write(w, http.StatusOK, map[string]any{"quota": limits})
+}
+
+// mayReadQuota: the rule is asked for other projects only, as Neutron does.
+func mayReadQuota(scope auth.Scope, project string) error {
+	if project == scope.ProjectID {
+		return nil
+	}
+	return scope.Check("get_quota", ofProject(project))
 }
 
 func (a *API) updateQuota(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
@@ -160,7 +168,7 @@ func (a *API) defaultQuota(w http.ResponseWriter, r *http.Request, scope auth.Sc
 
 func (a *API) quotaDetails(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
 	p := r.PathValue("project_id")
-	if err := scope.Check("get_quota", ofProject(p)); err != nil {
+	if err := mayReadQuota(scope, p); err != nil {
 		return err
 	}
 	uses, err := a.svc.QuotaDetails(r.Context(), p)
