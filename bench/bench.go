@@ -41,6 +41,7 @@ type Options struct {
 	Image       string        // names; empty: the first there is
 	Flavor      string
 	Network     string
+	Keep        bool         // leave the servers and their network
 	Say         func(string) // progress
 }
 

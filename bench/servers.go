@@ -14,7 +14,10 @@ func (b *run) servers(ctx context.Context) []Result {
 	if err != nil {
 		return []Result{{Name: "POST /servers", Error: err.Error()}}
 	}
-	defer drop()
+	if !b.o.Keep {
+		defer drop()
+	}
+	alone := b.acceptAlone(ctx, body)
 	n := b.o.Servers
 	ids := make([]string, n)
 	start := time.Now()
@@ -29,6 +32,9 @@ func (b *run) servers(ctx context.Context) []Result {
 		boots.Error = b.allActive(ctx, ids)
 	}
 	detail := b.many(ctx, fmt.Sprintf("GET /servers/detail (%d rows)", min(n, 1000)), 20, 1, b.detail)
+	if b.o.Keep {
+		return []Result{alone, accept, boots, detail}
+	}
 	start = time.Now()
 	remove := b.many(ctx, "DELETE /servers/{id}", n, b.o.Boots, func(ctx context.Context, i int) error {
 		if ids[i] == "" {
@@ -37,7 +43,36 @@ func (b *run) servers(ctx context.Context) []Result {
 		return b.cloud.Do(ctx, "DELETE", "compute", "/v2.1/servers/"+ids[i], nil, nil)
 	})
 	gone := b.rate("deletes to gone", start, b.wait(ctx, ""))
-	return []Result{accept, boots, detail, remove, gone}
+	return []Result{alone, accept, boots, detail, remove, gone}
+}
+
+// acceptAlone measures how soon one caller's requests are accepted while nothing
+// but their own boots is under way, and removes those servers again.
+func (b *run) acceptAlone(ctx context.Context, body any) Result {
+	n := max(4, min(40, b.o.Servers/5))
+	took := make([]time.Duration, n)
+	ids := make([]string, n)
+	fail := func(err error) Result { return Result{Name: "POST /servers, one caller", Error: err.Error()} }
+	for i := range n {
+		var s struct{ Server struct{ ID string } }
+		start := time.Now()
+		if err := b.cloud.Do(ctx, "POST", "compute", "/v2.1/servers", body, &s, "OpenStack-API-Version", "compute 2.37"); err != nil {
+			return fail(err)
+		}
+		took[i], ids[i] = time.Since(start), s.Server.ID
+		if err := b.wait(ctx, "status=BUILD"); err != nil {
+			return fail(err)
+		}
+	}
+	for _, id := range ids {
+		if err := b.cloud.Do(ctx, "DELETE", "compute", "/v2.1/servers/"+id, nil, nil); err != nil {
+			return fail(err)
+		}
+	}
+	if err := b.wait(ctx, ""); err != nil {
+		return fail(err)
+	}
+	return summary("POST /servers, one caller", took)
 }
 
 func (b *run) rate(name string, start time.Time, err error) Result {

@@ -54,6 +54,7 @@ of two clouds, and compare. What it makes is named bench-… and removed again.`
 		},
 	}
 	dataFlag(cmd, &data)
+	cmd.AddCommand(benchSuiteCommand(), benchFillCommand())
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	f.StringSliceVar(&o.Parts, "parts", nil, "only these of tokens, ports, servers")
