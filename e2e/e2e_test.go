@@ -69,11 +69,18 @@ func TestScripts(t *testing.T) {
 			c := &cloud{data: filepath.Join(e.WorkDir, "cloud"), binary: binary, port: port}
 			e.Values[cloudKey{}] = c
 			e.Defer(c.wipe)
+			other, err := freePort()
+			if err != nil {
+				return err
+			}
+			c.second = &cloud{data: filepath.Join(e.WorkDir, "second"), binary: binary, port: other}
+			e.Defer(c.second.wipe)
 			return os.Chmod(e.WorkDir, 0o711)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cloud": cmdCloud, "as": cmdAs, "console": cmdConsole, "ssh": cmdSSH, "leftovers": cmdLeftovers,
 			"api": cmdAPI, "until": cmdUntil, "pick": cmdPick, "inventory": cmdInventory, "fill": cmdFill, "cutoff": cmdCutOff,
+			"second": cmdSecond, "guests": cmdGuests, "waitlog": cmdWaitLog, "reaches": cmdReaches,
 			"capture": cmdCapture, "retry": cmdRetry, "becomes": cmdBecomes, "vnc": cmdWebSocket, "trace29": cmdTrace29,
 		},
 	})
@@ -96,6 +103,7 @@ type cloud struct {
 	port         int
 	id           string
 	access       map[string]string
+	second       *cloud                   // another one beside it
 	sessions     map[string]*client.Cloud // by identity, since the last start
 	last         answer                   // of the last api command
 	kept         map[string]string        // the inventory at "inventory save"
@@ -112,9 +120,27 @@ func (c *cloud) run(args ...string) (string, error) {
 
 func (c *cloud) wipe() { _, _ = c.run("wipe", "--force") }
 
-// cmdCloud: start [flags…] | kill | stop [--guests stop] | wipe
-func cmdCloud(ts *testscript.TestScript, neg bool, args []string) {
-	c := of(ts)
+// cmdCloud: start [flags…] | kill | reload | stop [--guests stop] | wipe
+func cmdCloud(ts *testscript.TestScript, neg bool, args []string) { of(ts).control(ts, neg, args) }
+
+// cmdSecond: the same for the second cloud, and "as PROJECT", "leftovers all".
+// From its start until the next "as" the script's requests go to it.
+func cmdSecond(ts *testscript.TestScript, neg bool, args []string) {
+	first := of(ts)
+	c := first.second
+	switch args[0] {
+	case "as":
+		useAccess(ts, c, args[1])
+		first.access = c.access
+	case "leftovers":
+		c.waitClean(ts, args[1] == "all")
+	default:
+		c.control(ts, neg, args)
+		first.sessions = nil
+	}
+}
+
+func (c *cloud) control(ts *testscript.TestScript, neg bool, args []string) {
 	var out string
 	var err error
 	switch args[0] {
@@ -125,10 +151,11 @@ func cmdCloud(ts *testscript.TestScript, neg bool, args []string) {
 			c.id, err = cloudID(c.data)
 			useAccess(ts, c, "admin")
 		}
-	case "kill":
+	case "kill", "reload":
 		pid, rerr := os.ReadFile(filepath.Join(c.data, "lock"))
 		ts.Check(rerr)
-		err = exec.Command("kill", "-9", strings.TrimSpace(string(pid))).Run()
+		signal := map[string]string{"kill": "-KILL", "reload": "-HUP"}[args[0]]
+		err = exec.Command("kill", signal, strings.TrimSpace(string(pid))).Run()
 	case "stop":
 		out, err = c.run(append([]string{"down"}, args[1:]...)...)
 	case "wipe":
@@ -189,5 +216,20 @@ func cmdRetry(ts *testscript.TestScript, _ bool, args []string) {
 		if time.Now().After(until) {
 			ts.Fatalf("%s still fails after %d s: %v", strings.Join(args[1:], " "), seconds, err)
 		}
+	}
+}
+
+// cmdWaitLog: TEXT — until the cloud's log says it.
+func cmdWaitLog(ts *testscript.TestScript, _ bool, args []string) {
+	until := time.Now().Add(10 * time.Second)
+	for {
+		text, err := os.ReadFile(filepath.Join(of(ts).data, "log", "altostack.log"))
+		if err == nil && strings.Contains(string(text), args[0]) {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("the log never said %q (%v)", args[0], err)
+		}
+		<-time.After(50 * time.Millisecond)
 	}
 }

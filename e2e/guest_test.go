@@ -202,10 +202,13 @@ func cmdTrace29(ts *testscript.TestScript, _ bool, args []string) {
 // cmdLeftovers: guests — no QEMU process, tap or disk of a guest is left;
 // all — nothing at all of the cloud is left on the machine.
 func cmdLeftovers(ts *testscript.TestScript, _ bool, args []string) {
-	c := of(ts)
+	of(ts).waitClean(ts, args[0] == "all")
+}
+
+func (c *cloud) waitClean(ts *testscript.TestScript, all bool) {
 	until := time.Now().Add(10 * time.Second)
 	for {
-		left := c.left(args[0] == "all")
+		left := c.left(all)
 		if len(left) == 0 {
 			return
 		}
@@ -255,4 +258,56 @@ func (c *cloud) left(all bool) []string {
 		}
 	}
 	return left
+}
+
+// cmdGuests: N — as many QEMU processes of this cloud run, at latest soon.
+func cmdGuests(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	until := time.Now().Add(10 * time.Second)
+	for {
+		got := of(ts).guests()
+		if len(got) == want {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("%d guests run, want %d: %v", len(got), want, got)
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// guests answers the cloud's QEMU processes, one of each guest.
+func (c *cloud) guests() []string {
+	var out []string
+	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, p := range processes {
+		text, _ := os.ReadFile(p)
+		cwd, _ := os.Readlink(filepath.Join(filepath.Dir(p), "cwd"))
+		if program, _, _ := strings.Cut(string(text), "\x00"); strings.Contains(filepath.Base(program), "qemu-system") && strings.HasPrefix(cwd, c.data) {
+			out = append(out, filepath.Dir(p))
+		}
+	}
+	return out
+}
+
+// cmdReaches: HOST:PORT SECONDS — until new connections there are answered;
+// negated, until they are not any more.
+func cmdReaches(ts *testscript.TestScript, neg bool, args []string) {
+	seconds, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	until := time.Now().Add(time.Duration(seconds) * time.Second)
+	for {
+		conn, err := net.DialTimeout("tcp", args[0], time.Second)
+		if err == nil {
+			_ = conn.Close()
+		}
+		if (err == nil) != neg {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("%s after %d s: %v", args[0], seconds, err)
+		}
+		<-time.After(100 * time.Millisecond)
+	}
 }

@@ -176,19 +176,21 @@ func (s *System) hostStatus(ctx context.Context, st *Status) {
 	slices.SortFunc(st.Hosts, func(a, b HostStatus) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// StopGuests shuts every guest of this process's hosts down; none is asked to
-// where keep was wished for. The agents are closed first, as they would report a
-// guest that ends as its user's doing, or start it again.
-func (s *System) StopGuests(stop bool) error {
-	if !stop {
-		return nil
-	}
+// StopGuests makes the next Close shut the guests down too, or not.
+func (s *System) StopGuests(stop bool) { s.stopGuests = stop }
+
+// endGuests shuts down every guest of this process's hosts: first the agents
+// end, which would start them again.
+func (s *System) endGuests() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var firstErr error
 	done := make(chan error)
 	n := 0
 	for _, h := range s.hosts.all() {
+		if err := h.agent.Close(); err != nil && firstErr == nil {
+			firstErr = err
+		}
 		guests, err := h.hypervisor.Guests(ctx)
 		if err != nil {
 			firstErr = err

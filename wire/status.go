@@ -145,6 +145,9 @@ func AskDown(ctx context.Context, data string, stopGuests bool) (int, error) {
 }
 
 func lockedBy(data string) int {
+	if _, err := os.Stat(filepath.Join(data, "lock")); err != nil {
+		return 0 // asking makes no directory
+	}
 	d, err := OpenDataDir(data)
 	if err == nil {
 		_ = d.Close()

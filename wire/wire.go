@@ -73,11 +73,12 @@ type System struct {
 	registry *prometheus.Registry
 	flush    func(context.Context) error
 
-	db       *db.DB
-	bus      bus.Bus
-	sagas    *saga.Engine
-	loops    *reconcile.Set
-	policies map[string]*policy.Engine
+	db         *db.DB
+	bus        bus.Bus
+	sagas      *saga.Engine
+	loops      *reconcile.Set
+	policies   map[string]*policy.Engine
+	stopGuests bool // Close ends them too
 
 	identity  *identity.Service
 	placement *placement.Service
@@ -212,7 +213,7 @@ func (s *System) policyFile(service string) ([]byte, error) {
 }
 
 // Close ends the process's part of the cloud: requests under way are answered,
-// sagas stop after their step, guests go on.
+// sagas stop after their step, guests go on unless StopGuests said otherwise.
 func (s *System) Close() error {
 	s.closing.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -233,6 +234,9 @@ func (s *System) Close() error {
 			s.sagas.Close()
 		}
 		if s.hosts != nil {
+			if s.stopGuests {
+				errs = append(errs, s.endGuests())
+			}
 			errs = append(errs, s.hosts.Close())
 		}
 		if s.db != nil {

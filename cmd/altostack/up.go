@@ -92,7 +92,8 @@ func up(ctx context.Context, out io.Writer, data string, cfg *config.Config) err
 		case err := <-system.Failed():
 			return errors.Join(err, system.Close())
 		case stop := <-system.Asked():
-			return errors.Join(system.StopGuests(stop), system.Close())
+			system.StopGuests(stop)
+			return system.Close()
 		case <-ctx.Done():
 		}
 		return system.Close()
