@@ -118,6 +118,7 @@ func (w *wiring) loop(ctx context.Context) {
 			w.round(ctx, w.take())
 		case <-tick:
 			w.look(ctx)
+			w.a.regive(ctx)
 		}
 	}
 }
