@@ -132,21 +132,21 @@ func (s *Service) AttachInterface(ctx context.Context, scope auth.Scope, id stri
 		return Port{}, err
 	}
 	as := auth.As(srv.ProjectID, scope.UserID)
-	port, err := s.Network.Attach(ctx, as, Allocation{ServerID: srv.ID, ProjectID: srv.ProjectID, UserID: scope.UserID, Zone: srv.Zone, Host: srv.Host, Hostname: srv.Hostname}, w)
-	if err != nil {
-		return Port{}, err
-	}
 	var sagaID string
-	_, err = s.Change(ctx, scope, id, func(ctx context.Context, tx *db.Tx, srv *Server) error {
-		op := s.op(ctx, *srv, "attach_interface", "compute_attach_interface")
-		op.PortID = port.ID
-		if err := s.note(ctx, tx, *srv, "attach_interface"); err != nil {
+	port, err := s.Network.Attach(ctx, as, Allocation{ServerID: srv.ID, ProjectID: srv.ProjectID, UserID: scope.UserID, Zone: srv.Zone, Host: srv.Host, Hostname: srv.Hostname}, w,
+		func(ctx context.Context, tx *db.Tx, portID string) error {
+			_, err := s.ChangeTx(ctx, tx, scope, id, func(ctx context.Context, tx *db.Tx, srv *Server) error {
+				op := s.op(ctx, *srv, "attach_interface", "compute_attach_interface")
+				op.PortID = portID
+				if err := s.note(ctx, tx, *srv, "attach_interface"); err != nil {
+					return err
+				}
+				var err error
+				sagaID, err = s.flows.Start(ctx, tx, KindAttachInterface, op)
+				return err
+			})
 			return err
-		}
-		var err error
-		sagaID, err = s.flows.Start(ctx, tx, KindAttachInterface, op)
-		return err
-	})
+		})
 	if err != nil {
 		return Port{}, err
 	}

@@ -142,7 +142,8 @@ type Network interface {
 	Deallocate(ctx context.Context, serverID string) error
 	// PortsOf answers the ports of many servers in one query, in card order.
 	PortsOf(ctx context.Context, serverIDs []string) (map[string][]Port, error)
-	Attach(ctx context.Context, scope auth.Scope, a Allocation, w Want) (Port, error)
+	// with runs in the transaction that makes or takes the port.
+	Attach(ctx context.Context, scope auth.Scope, a Allocation, w Want, with func(ctx context.Context, tx *db.Tx, portID string) error) (Port, error)
 	Detach(ctx context.Context, scope auth.Scope, serverID, portID string) error
 	// SetGroup adds a security group to all of a server's ports, or removes it.
 	SetGroup(ctx context.Context, scope auth.Scope, serverID, group string, add bool) error

@@ -1,11 +1,14 @@
 package network
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 
 	"altostack/kernel/auth"
+	"altostack/kernel/db"
 	"altostack/kernel/fault"
 	"altostack/kernel/id"
 )
@@ -350,8 +353,10 @@ func (w *work) unplug(p Row) error {
 	return w.bound(p, row)
 }
 
-// Attach gives a running server one more port.
-func (s *Service) Attach(ctx context.Context, scope auth.Scope, serverID, host, zone string, want Want, groups []string) (Port, error) {
+// Attach gives a running server one more port. with, which may be nil, is what has
+// to be saved together with that: the port is never there without whoever will
+// plug it, nor the other way around.
+func (s *Service) Attach(ctx context.Context, scope auth.Scope, serverID, host, zone string, want Want, groups []string, with func(ctx context.Context, tx *db.Tx, portID string) error) (Port, error) {
 	r, err := s.Check(ctx, scope, []Want{want}, "", groups)
 	if err != nil {
 		return Port{}, err
@@ -368,7 +373,14 @@ func (s *Service) Attach(ctx context.Context, scope auth.Scope, serverID, host, 
 			index = max(index, int(p.Int("nic_index"))+1)
 			a.ProjectID, a.Hostname = p.Project(), p.Str("hostname")
 		}
-		return w.plug(a, r.NICs[0], index)
+		if err := w.plug(a, r.NICs[0], index); err != nil || with == nil {
+			return err
+		}
+		made, err := w.list(Ports, everything, Is("device_id", serverID), Is("nic_index", int64(index)))
+		if err != nil || len(made) != 1 {
+			return cmp.Or(err, fmt.Errorf("card %d of server %s has %d ports", index, serverID, len(made)))
+		}
+		return with(w.ctx, w.tx, made[0].ID())
 	})
 	if err != nil {
 		return Port{}, err

@@ -153,7 +153,7 @@ func TestComputePorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		status(t, cloud, ports[0].ID, "ACTIVE")
-		extra, err := svc.Attach(ctx, scope, "server1", "host1", "nova", network.Want{NetworkID: net}, nil)
+		extra, err := svc.Attach(ctx, scope, "server1", "host1", "nova", network.Want{NetworkID: net}, nil, nil)
 		if err != nil || extra.Index != 2 {
 			t.Fatalf("attached: %+v, %v", extra, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"altostack/compute"
 	"altostack/hostapi"
 	"altostack/kernel/auth"
+	"altostack/kernel/db"
 	"altostack/network"
 )
 
@@ -78,8 +79,8 @@ func (n networkFor) PortsOf(ctx context.Context, serverIDs []string) (map[string
 	return out, err
 }
 
-func (n networkFor) Attach(ctx context.Context, scope auth.Scope, a compute.Allocation, w compute.Want) (compute.Port, error) {
-	p, err := n.s.Attach(ctx, scope, a.ServerID, a.Host, a.Zone, networkWant(w), a.Resolved.Groups)
+func (n networkFor) Attach(ctx context.Context, scope auth.Scope, a compute.Allocation, w compute.Want, with func(ctx context.Context, tx *db.Tx, portID string) error) (compute.Port, error) {
+	p, err := n.s.Attach(ctx, scope, a.ServerID, a.Host, a.Zone, networkWant(w), a.Resolved.Groups, with)
 	return computePort(p), err
 }
 

@@ -80,7 +80,7 @@ func Start(t testing.TB, d *db.DB, w *World, faults func(saga.Point) error) *Clo
 	b := bus.NewLocal()
 	engine := saga.New(saga.Config{DB: d, Clock: clock.Real{}, IDs: id.Random{}, Log: log, Alone: true, Fault: faults})
 	svc := compute.New(compute.Config{DB: d, Store: store.New(d), Clock: clock.Real{}, IDs: id.Random{}, Log: log, Bus: b, Hosts: Hosts{w},
-		Placement: Placement{w}, Images: Images{w}, Network: Network{w}, Volumes: Volumes{w}, Identity: Identity{}})
+		Placement: Placement{w}, Images: Images{w}, Network: Network{w, d}, Volumes: Volumes{w}, Identity: Identity{}})
 	flows := flow.New(engine, svc)
 	c := &Cloud{World: w, DB: d, Service: svc, Flows: flows, Engine: engine, stop: flows.Close}
 	w.Lock()

@@ -197,7 +197,10 @@ func (i Images) Delete(_ context.Context, _ auth.Scope, id string) error {
 }
 
 // Network of the world.
-type Network struct{ *World }
+type Network struct {
+	*World
+	db *db.DB
+}
 
 // Check lets everything pass.
 func (n Network) Check(_ context.Context, _ auth.Scope, wants []compute.Want, auto string, groups []string) (compute.Resolved, error) {
@@ -251,12 +254,12 @@ func (n Network) PortsOf(_ context.Context, servers []string) (map[string][]comp
 }
 
 // Attach adds a port.
-func (n Network) Attach(_ context.Context, _ auth.Scope, a compute.Allocation, _ compute.Want) (compute.Port, error) {
+func (n Network) Attach(ctx context.Context, _ auth.Scope, a compute.Allocation, _ compute.Want, with func(ctx context.Context, tx *db.Tx, portID string) error) (compute.Port, error) {
 	n.Lock()
-	defer n.Unlock()
 	p := port(a.ServerID, len(n.Ports[a.ServerID]))
 	n.Ports[a.ServerID] = append(n.Ports[a.ServerID], p)
-	return p, nil
+	n.Unlock()
+	return p, n.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return with(ctx, tx, p.ID) })
 }
 
 // Detach removes a port.
