@@ -58,6 +58,7 @@ type life struct {
 	cancel   context.CancelFunc
 	changed  chan struct{} // something was written or a driver called
 	killed   chan struct{}
+	frozen   sync.Once
 	released chan struct{} // those who wait at a point may unwind: nothing they do lasts
 	writing  sync.RWMutex  // held around commits, so that a copy of the files is one instant
 
@@ -243,7 +244,9 @@ func (l *life) signal() {
 }
 
 // freeze takes the files as they are for the next life and lets the dead unwind.
-func (l *life) freeze() {
+func (l *life) freeze() { l.frozen.Do(l.leave) }
+
+func (l *life) leave() {
 	next := filepath.Join(l.c.root, fmt.Sprintf("life-%d", l.c.lives+1))
 	l.writing.Lock()
 	err := copyTree(l.c.dir, next)
@@ -257,11 +260,7 @@ func (l *life) freeze() {
 
 // bury ends what is left of a killed process; the next one finds what it wrote.
 func (l *life) bury() {
-	select {
-	case <-l.released:
-	default:
-		l.freeze()
-	}
+	l.freeze()
 	if l.sys != nil {
 		_ = l.sys.Close() // its errors are about what it can no longer do
 	}
