@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,14 +11,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"altostack/agent"
 	"altostack/hostapi"
 	"altostack/kernel/db"
 	"altostack/saga"
-	"time"
 )
 
 // listenAdmin opens the operator's socket: status, down, metrics and /debug. It
@@ -184,31 +185,14 @@ func (s *System) StopGuests(stop bool) { s.stopGuests = stop }
 func (s *System) endGuests() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	var firstErr error
-	done := make(chan error)
-	n := 0
-	for _, h := range s.hosts.all() {
-		if err := h.agent.Close(); err != nil && firstErr == nil {
-			firstErr = err
-		}
-		guests, err := h.hypervisor.Guests(ctx)
-		if err != nil {
-			firstErr = err
-		}
-		for _, g := range guests {
-			if g.State == hostapi.GuestRunning || g.State == hostapi.GuestPaused {
-				n++
-				off := agent.Machine{Guest: hostapi.Guest{ID: g.ID, Power: hostapi.PowerOff}}
-				go func() { done <- h.hypervisor.Ensure(ctx, off, 20*time.Second) }()
-			}
-		}
+	hosts := s.hosts.all()
+	errs := make([]error, len(hosts))
+	var all sync.WaitGroup
+	for i, h := range hosts {
+		all.Go(func() { errs[i] = errors.Join(h.agent.Close(), h.agent.EndGuests(ctx, 20*time.Second)) })
 	}
-	for range n {
-		if err := <-done; err != nil && firstErr == nil {
-			firstErr = err
-		}
-	}
-	return firstErr
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // count answers a number of rows, for gauges.
