@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"altostack/agent"
+	"altostack/agent"
 	"altostack/hostapi"
 	"altostack/kernel/db"
 	"altostack/saga"
