@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"altostack/agent"
-	"altostack/agent"
 	"altostack/hostapi"
 	"altostack/kernel/db"
 	"altostack/saga"
