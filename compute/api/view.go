@@ -68,7 +68,18 @@ type imageLink struct {
 // null is a JSON string or null; as a pointer, it may be absent too.
 type null struct{ value *string }
 
-func (n null) MarshalJSON() ([]byte, error) { return json.Marshal(n.value) }
+// MarshalJSON spares most values, which are plain ASCII, the encoder.
+func (n null) MarshalJSON() ([]byte, error) {
+	if n.value == nil {
+		return []byte("null"), nil
+	}
+	for _, c := range []byte(*n.value) {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return json.Marshal(n.value)
+		}
+	}
+	return []byte(`"` + *n.value + `"`), nil
+}
 
 func orNull(s string) *null {
 	if s == "" {

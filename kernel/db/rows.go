@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Scanner is a row about to be read.
@@ -23,6 +24,9 @@ func List[T any](ctx context.Context, r Reader, scan func(Scanner) (T, error), q
 		v, err := scan(rows)
 		if err != nil {
 			return nil, fmt.Errorf("%w in %s", err, query)
+		}
+		if len(out) == cap(out) {
+			out = slices.Grow(out, max(8, len(out))) // rows are wide: append's own growth would copy each several times
 		}
 		out = append(out, v)
 	}

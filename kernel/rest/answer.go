@@ -98,7 +98,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 func Write(w http.ResponseWriter, status int, v any) error {
 	b := buffers.Get().(*bytes.Buffer)
 	defer func() {
-		if b.Cap() < 1<<20 {
+		if b.Cap() <= 4<<20 { // a page of a thousand servers
 			buffers.Put(b)
 		}
 	}()
