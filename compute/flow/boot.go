@@ -237,7 +237,9 @@ func (f *Flows) buildOn(ctx context.Context, srv compute.Server) error {
 		sent := f.svc.Clock.Now()
 		err := f.cast(ctx, srv, sagaID, sent)
 		if first {
-			saga.Note(ctx, compute.StepSpan(12, sent, f.svc.Clock.Now().Sub(sent), err, map[string]any{"host": srv.Host}))
+			span := compute.StepSpan(12, sent, f.svc.Clock.Now().Sub(sent), err, map[string]any{"host": srv.Host})
+			saga.Note(ctx, span)
+			defer f.showLate(sagaID, span)()
 		}
 		if err != nil && !f.up(ctx, srv.Host) {
 			return retryable{fault.Because(err, fault.CodeComputeHostUnavailable, "The server's host does not answer.")}
@@ -257,6 +259,24 @@ func (f *Flows) buildOn(ctx context.Context, srv compute.Server) error {
 			}
 		}
 	}
+}
+
+// showLate writes the order's span while the build goes on, if that takes long:
+// who follows the trace live wants it before those of the host. A quick build
+// saves the write; the function that is answered ends the wait.
+func (f *Flows) showLate(sagaID string, span saga.Span) (end func()) {
+	done := make(chan struct{})
+	tick, stop := f.svc.Clock.After(200 * time.Millisecond)
+	go func() {
+		select {
+		case <-tick:
+			if err := f.engine.Append(context.Background(), sagaID, []saga.Span{span}); err != nil {
+				f.svc.Log.Debug("a span could not be shown early", "saga", sagaID, "error", err)
+			}
+		case <-done:
+		}
+	}()
+	return func() { close(done); stop() }
 }
 
 func (f *Flows) cast(ctx context.Context, srv compute.Server, sagaID string, at time.Time) error {
