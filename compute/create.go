@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sort"
 	"strings"
 	"time"
 
@@ -71,11 +72,6 @@ func (s *Service) Create(ctx context.Context, scope auth.Scope, c Create) (Creat
 	read := s.Clock.Now()
 	spans = append(spans, StepSpan(6, decided, read.Sub(decided), nil, map[string]any{"flavor_id": p.flavor.ID, "image_id": c.ImageID}))
 	out := Created{ReservationID: "r-" + s.IDs.Hex()[:8]}
-	ids := make([]string, c.Max)
-	for i := range ids {
-		ids[i] = s.IDs.UUID()
-	}
-	volumes := s.volumeIDs(p.disks, c.Max)
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		n, err := s.count(ctx, tx, scope.ProjectID, p.flavor, c.Min, c.Max)
 		if err != nil {
@@ -84,9 +80,10 @@ func (s *Service) Create(ctx context.Context, scope auth.Scope, c Create) (Creat
 		if err := s.checkUser(ctx, tx, scope.ProjectID, scope.UserID, Usage{1, int64(p.flavor.VCPUs), int64(p.flavor.MemoryMiB)}.times(n)); err != nil {
 			return err
 		}
+		volumes := s.volumeIDs(p.disks, n) // only now: what was asked for may be any number
 		out.Servers = out.Servers[:0]
 		for i := range n {
-			srv := s.build(scope, c, p, ids[i], i, n, out.ReservationID, read, volumes[i])
+			srv := s.build(scope, c, p, s.IDs.UUID(), i, n, out.ReservationID, read, volumes[i])
 			if err := s.insert(ctx, tx, &srv, p, append(spans[:len(spans):len(spans)], StepSpan(7, read, s.Clock.Now().Sub(read), nil, map[string]any{"server_id": srv.ID}))); err != nil {
 				return err
 			}
@@ -108,16 +105,12 @@ func (s *Service) count(ctx context.Context, tx *db.Tx, projectID string, f Flav
 	if err != nil {
 		return 0, err
 	}
-	for n := most; ; n-- {
-		more := one.times(n)
-		if err = limits.Check(used, more); err == nil {
-			_, err = s.Store.Use(ctx, tx, projectID, more)
-			return n, err
-		}
-		if n <= least {
-			return 0, limits.Check(used, one.times(least))
-		}
+	if err := limits.Check(used, one.times(least)); err != nil {
+		return 0, err
 	}
+	n := least + sort.Search(most-least, func(more int) bool { return limits.Check(used, one.times(least+more+1)) != nil })
+	_, err = s.Store.Use(ctx, tx, projectID, one.times(n))
+	return n, err
 }
 
 func (u Usage) times(n int) Usage {
