@@ -266,7 +266,7 @@ func cmdGuests(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	until := time.Now().Add(10 * time.Second)
 	for {
-		got := of(ts).guests()
+		got := of(ts).qemus()
 		if len(got) == want {
 			return
 		}
@@ -277,8 +277,8 @@ func cmdGuests(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// guests answers the cloud's QEMU processes, one of each guest.
-func (c *cloud) guests() []string {
+// qemus answers the cloud's QEMU processes, one of each guest.
+func (c *cloud) qemus() []string {
 	var out []string
 	processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, p := range processes {
