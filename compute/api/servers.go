@@ -3,8 +3,11 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"altostack/compute"
 	"altostack/kernel/auth"
@@ -52,13 +55,26 @@ func (a *API) listServersDetail(w http.ResponseWriter, r *http.Request, scope au
 	if err != nil {
 		return err
 	}
-	v, err := a.viewer(r, scope, servers)
+	v, err := a.viewer(r, scope, nil)
 	if err != nil {
 		return err
 	}
 	views := make([]*serverView, len(servers))
-	for i, s := range servers {
-		views[i] = v.server(s)
+	var parts errgroup.Group
+	size := max(200, (len(servers)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0)) // a long page is made on all processors
+	for from := 0; from < len(servers); from += size {
+		to := min(from+size, len(servers))
+		parts.Go(func() error {
+			part := *v
+			err := a.fill(r.Context(), &part, servers[from:to])
+			for i := from; i < to && err == nil; i++ {
+				views[i] = part.server(servers[i])
+			}
+			return err
+		})
+	}
+	if err := parts.Wait(); err != nil {
+		return err
 	}
 	return a.writeList(w, r, views, servers, more)
 }
