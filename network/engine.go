@@ -209,7 +209,7 @@ func (s *Service) List(ctx context.Context, scope auth.Scope, r *Resource, q Que
 		return nil, false, err
 	}
 	q.View = view
-	if r == SecurityGroups && !view.All && len(q.Filters) == 0 {
+	if r == SecurityGroups && !(len(q.Filters) == 1 && q.Filters[0].Attr == "id") { // whatever the list is filtered by, the default group is there
 		if err := s.EnsureDefaultGroup(ctx, scope.ProjectID); err != nil {
 			return nil, false, err
 		}

@@ -222,6 +222,10 @@ func TestRouterAndFloatingIP(t *testing.T) {
 func TestSecurityGroups(t *testing.T) {
 	cloud := start(t)
 	c := as(t, cloud, "member")
+	byName := as(t, cloud, "other").call(200, "GET", "/v2.0/security-groups?name=default", "")["security_groups"].([]any)
+	if len(byName) != 1 { // a first look by name finds it too: the openstack command looks so
+		t.Errorf("the default group by name: %v", byName)
+	}
 	list := c.call(200, "GET", "/v2.0/security-groups", "")["security_groups"].([]any)
 	if len(list) != 1 || str(list[0].(map[string]any), "name") != "default" || len(list[0].(map[string]any)["security_group_rules"].([]any)) != 4 {
 		t.Fatalf("default group: %v", list)
