@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
 
 	"altostack/client"
 )
@@ -68,6 +69,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			c := &cloud{data: filepath.Join(e.WorkDir, "cloud"), binary: binary, port: port}
 			e.Values[cloudKey{}] = c
+			var held *ssh.Client
+			e.Values[heldKey{}] = &held
 			e.Defer(c.wipe)
 			other, err := freePort()
 			if err != nil {
@@ -82,6 +85,7 @@ func TestScripts(t *testing.T) {
 			"api": cmdAPI, "until": cmdUntil, "pick": cmdPick, "inventory": cmdInventory, "fill": cmdFill, "cutoff": cmdCutOff,
 			"second": cmdSecond, "guests": cmdGuests, "waitlog": cmdWaitLog, "reaches": cmdReaches,
 			"capture": cmdCapture, "retry": cmdRetry, "becomes": cmdBecomes, "vnc": cmdWebSocket, "trace29": cmdTrace29,
+			"hurt": cmdHurt, "hold": cmdHold, "held": cmdHeld, "whole": cmdWhole, "kills": cmdKills, "clear": cmdClear, "pid": cmdPid,
 		},
 	})
 }
@@ -156,6 +160,12 @@ func (c *cloud) control(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(rerr)
 		signal := map[string]string{"kill": "-KILL", "reload": "-HUP"}[args[0]]
 		err = exec.Command("kill", signal, strings.TrimSpace(string(pid))).Run()
+		for args[0] == "kill" && err == nil { // it holds the directory until the kernel has put it away
+			if _, gone := os.Readlink("/proc/" + strings.TrimSpace(string(pid)) + "/exe"); gone != nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 	case "stop":
 		out, err = c.run(append([]string{"down"}, args[1:]...)...)
 	case "wipe":
