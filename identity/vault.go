@@ -163,6 +163,9 @@ func (s *Service) CreatePolicy(ctx context.Context, scope auth.Scope, a Attrs) (
 	if err := scope.Check(scope.Rule, nil); err != nil {
 		return p, err
 	}
+	if _, has := a["blob"]; !has {
+		return p, invalid("blob", "Invalid input for field/attribute policy. 'blob' is a required property")
+	}
 	p.apply(a)
 	return p, s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error { return s.tables.Policies.Insert(ctx, tx, p) })
 }

@@ -133,7 +133,7 @@ func (a *Proxies) many(r *http.Request, path, member string) ([]row, error) {
 // remove deletes what the network API has under the same id.
 func (a *Proxies) remove(collection string) rest.Handler {
 	return func(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-		if _, err := a.ask(r, http.MethodDelete, collection+"/"+r.PathValue("id"), nil, ""); err != nil {
+		if _, err := a.ask(r, http.MethodDelete, collection+"/"+url.PathEscape(r.PathValue("id")), nil, ""); err != nil {
 			return err
 		}
 		return rest.Empty(w, http.StatusAccepted)

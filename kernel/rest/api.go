@@ -143,6 +143,9 @@ func (c *call) run(w *answer, r *http.Request) error {
 	if len(routes) == 0 {
 		return a.Dialect.NoRoute(r)
 	}
+	if err := checkQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
 	candidates := byMethod(routes, r.Method, a.HeadFromGet)
 	if len(candidates) == 0 {
 		w.Header().Set("Allow", allowed(routes, a.HeadFromGet))
@@ -325,7 +328,7 @@ func (a *API) readBody(w *answer, r *http.Request, route *bound) (*http.Request,
 	if err := d.Decode(&body); err != nil || d.More() {
 		return r, nil, fault.Because(err, fault.CodeRestBadJson, "cannot understand JSON")
 	}
-	return r, body, nil
+	return r, body, checkBody(data, body)
 }
 
 func anyOpen(routes []*bound, method string) bool {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -71,6 +72,9 @@ func segments(escaped string) ([]string, error) {
 		u, err := url.PathUnescape(s)
 		if err != nil {
 			return nil, err
+		}
+		if !isText(u) {
+			return nil, errors.New("a part of the path is not text")
 		}
 		segs[i] = u
 	}

@@ -201,3 +201,6 @@ func (a Answer) At(path string) any {
 
 // Str is At for what is text.
 func (a Answer) Str(path string) string { s, _ := a.At(path).(string); return s }
+
+// Members are the body's, if it is an object.
+func (a Answer) Members() map[string]any { m, _ := a.body.(map[string]any); return m }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"altostack/kernel/db"
 )
 
 // Rows are all rows of a cloud: text of a row by table.
@@ -12,7 +14,11 @@ type Rows map[string][]string
 // Snapshot reads every table.
 func (c *Cloud) Snapshot() Rows {
 	c.T.Helper()
-	names := c.column("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+	tables := "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+	if c.System.DB().Dialect == db.PostgreSQL {
+		tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+	}
+	names := c.column(tables)
 	out := Rows{}
 	for _, name := range names {
 		out[name] = c.column("SELECT * FROM " + name)

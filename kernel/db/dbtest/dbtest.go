@@ -52,6 +52,18 @@ func SQLite(t testing.TB) *db.DB {
 // PostgreSQL opens a new database on a server of the test's own.
 func PostgreSQL(t testing.TB) *db.DB {
 	t.Helper()
+	d, err := db.Open(t.Context(), PostgreSQLURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+// PostgreSQLURL makes a new database on a server of the test's own, for those who
+// open it themselves.
+func PostgreSQLURL(t testing.TB) string {
+	t.Helper()
 	socket, err := server()
 	if err != nil {
 		t.Fatalf("PostgreSQL is needed (apt-get install postgresql): %v", err)
@@ -65,12 +77,7 @@ func PostgreSQL(t testing.TB) *db.DB {
 	if err := admin.CreateDatabase(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
-	d, err := db.Open(t.Context(), dsn(socket, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Close() })
-	return d
+	return dsn(socket, name)
 }
 
 func dsn(socket, name string) string {
