@@ -57,7 +57,7 @@ test-race: ## the in-process tests under the race detector
 	@CGO_ENABLED=1 go test -race -short ./...
 
 kill-test: ## kill the cloud at every step boundary, 2,000 times and more
-	@go test -count=1 -timeout 60m -run TestKilled ./wire/... -args -kills=2000
+	@go test -v -count=1 -timeout 60m -run TestKilled$$ ./wire -args -kills=2000 | grep -v -E "^ *(===|--- PASS: TestKilled/)"; exit $${PIPESTATUS[0]}
 
 test-e2e: build image ## the openstack client against real guests
 	@e2e/run

@@ -406,4 +406,4 @@ func (l *life) idle() error {
 
 // patience is how long a cloud may take to be what it should be again. Hosts look
 // by themselves every few hundred milliseconds here.
-const patience = 20 * time.Second
+const patience = 60 * time.Second

@@ -164,8 +164,6 @@ func (l *life) tell(run func(a api)) {
 
 // attempt kills the cloud once or twice and looks at what became of it.
 func (c *cloud) attempt(k attempt, done, hit *atomic.Int64) bool {
-	began := time.Now() //nolint:forbidigo // for the log of a test
-	defer func() { c.t.Logf("%v %s", time.Since(began).Round(time.Millisecond), k) }()
 	l := c.open(point{})
 	l.arm(k.at)
 	l.tell(k.story.run)
