@@ -118,14 +118,14 @@ func ruin(body []byte) [][]byte {
 	return out
 }
 
-// some answers every sixteenth, starting elsewhere each time; ALTOSTACK_WALK=full asks
+// some answers every twenty-fourth, starting elsewhere each time; ALTOSTACK_WALK=full asks
 // for all, which takes half an hour.
 func some(all []string, n int) []string {
 	if os.Getenv("ALTOSTACK_WALK") == "full" {
 		return all
 	}
 	var out []string
-	for i := n % 16; i < len(all); i += 16 {
+	for i := n % 24; i < len(all); i += 24 {
 		out = append(out, all[i])
 	}
 	return out
