@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,12 +152,21 @@ func runSSH(address string, key ssh.Signer, command string) (out []byte, ran boo
 	return out, true, err
 }
 
+// socketOf answers the WebSocket's address that noVNC's page opens.
+func socketOf(page string) string {
+	u, err := url.Parse(page)
+	if err != nil || u.Query().Get("path") == "" {
+		return page
+	}
+	return u.Scheme + "://" + u.Host + "/" + u.Query().Get("path")
+}
+
 // cmdWebSocket: URL TEXT — opens a console's WebSocket and waits for the text;
 // negated, the URL must be refused.
 func cmdWebSocket(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, args[0], &websocket.DialOptions{Subprotocols: []string{"binary"}})
+	conn, _, err := websocket.Dial(ctx, socketOf(args[0]), &websocket.DialOptions{Subprotocols: []string{"binary"}})
 	if neg {
 		if err == nil {
 			ts.Fatalf("%s was let in a second time", args[0])
