@@ -66,7 +66,7 @@ type scopeBody struct {
 	Trust    *struct {
 		ID string `json:"id"`
 	} `json:"OS-TRUST:trust"`
-	System   *struct {
+	System *struct {
 		All bool `json:"all"`
 	} `json:"system"`
 }
