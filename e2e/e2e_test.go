@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -160,11 +161,8 @@ func (c *cloud) control(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(rerr)
 		signal := map[string]string{"kill": "-KILL", "reload": "-HUP"}[args[0]]
 		err = exec.Command("kill", signal, strings.TrimSpace(string(pid))).Run()
-		for args[0] == "kill" && err == nil { // it holds the directory until the kernel has put it away
-			if _, gone := os.Readlink("/proc/" + strings.TrimSpace(string(pid)) + "/exe"); gone != nil {
-				break
-			}
-			time.Sleep(time.Millisecond)
+		if args[0] == "kill" && err == nil {
+			err = released(filepath.Join(c.data, "lock"))
 		}
 	case "stop":
 		out, err = c.run(append([]string{"down"}, args[1:]...)...)
@@ -177,6 +175,17 @@ func (c *cloud) control(ts *testscript.TestScript, neg bool, args []string) {
 	if (err != nil) != neg {
 		ts.Fatalf("cloud %s: %v", strings.Join(args, " "), err)
 	}
+}
+
+// released waits until the kernel has put a killed process away, whose lock on its
+// data directory ends last.
+func released(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 }
 
 // cmdAs: admin | demo — whose OS_* the openstack command sees.
