@@ -59,13 +59,14 @@ func (a *Agent) observeLoop(ctx context.Context) {
 
 // observe reports the guests whose state differs from what was told.
 func (a *Agent) observe(ctx context.Context) error {
+	before := a.settled()
 	guests, err := a.cfg.Hypervisor.Guests(ctx)
 	if err != nil {
 		return err
 	}
 	a.observed.mu.Lock()
 	defer a.observed.mu.Unlock()
-	now := a.seen(guests)
+	now := a.seen(guests, before)
 	var changed []hostapi.SeenGuest
 	for id, g := range now {
 		if old, ok := a.observed.told[id]; !ok || !same(old, g) {
@@ -87,14 +88,23 @@ func (a *Agent) observe(ctx context.Context) error {
 // seen adds to what the hypervisor says what only the records know: the
 // generation of each guest, and guests that should be there and are not. Of a
 // guest that is being worked on, what was told last is left standing: what it
-// passes through is nobody's business. The caller holds observed.mu.
-func (a *Agent) seen(guests []hostapi.SeenGuest) map[string]hostapi.SeenGuest {
+// passes through is nobody's business. A guest is missing only if it was settled
+// before the hypervisor was asked: one whose build ended since is not in its
+// answer. The caller holds observed.mu.
+func (a *Agent) seen(guests []hostapi.SeenGuest, before map[string]int64) map[string]hostapi.SeenGuest {
 	now := map[string]hostapi.SeenGuest{}
 	for _, g := range guests {
 		if a.turns.busy(g.ID) {
 			continue
 		}
 		if r, ok := a.records.get(g.ID); ok {
+			if generation, was := before[g.ID]; r.Built && (!was || generation != r.Converged) {
+				a.look() // what the hypervisor said may be older than its last change
+				if told, ok := a.observed.told[g.ID]; ok {
+					now[g.ID] = told
+				}
+				continue
+			}
 			g.Generation = r.Converged
 		}
 		now[g.ID] = g
@@ -105,7 +115,8 @@ func (a *Agent) seen(guests []hostapi.SeenGuest) map[string]hostapi.SeenGuest {
 		}
 	}
 	for _, r := range a.records.all() {
-		if _, there := now[r.Guest.ID]; !there && r.Built && !a.turns.busy(r.Guest.ID) {
+		generation, was := before[r.Guest.ID]
+		if _, there := now[r.Guest.ID]; !there && was && r.Built && generation == r.Converged && !a.turns.busy(r.Guest.ID) {
 			now[r.Guest.ID] = hostapi.SeenGuest{ID: r.Guest.ID, Generation: r.Converged, State: hostapi.GuestStopped,
 				Reason: "the hypervisor does not know the guest"}
 		}
@@ -115,4 +126,16 @@ func (a *Agent) seen(guests []hostapi.SeenGuest) map[string]hostapi.SeenGuest {
 
 func same(a, b hostapi.SeenGuest) bool {
 	return a.State == b.State && a.Generation == b.Generation && a.Reason == b.Reason && a.PID == b.PID
+}
+
+// settled answers the generations of the guests that are built and that nobody
+// works on.
+func (a *Agent) settled() map[string]int64 {
+	out := map[string]int64{}
+	for _, r := range a.records.all() {
+		if r.Built && !a.turns.busy(r.Guest.ID) {
+			out[r.Guest.ID] = r.Converged
+		}
+	}
+	return out
 }
