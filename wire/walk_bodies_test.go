@@ -35,6 +35,7 @@ var bodies = map[string]string{
 	"PATCH /v3/credentials/{credential_id}":            `{"credential":{"blob":"x"}}`,
 	"POST /v3/credentials":                             `{"credential":{"user_id":"$user","type":"totp","blob":"x"}}`,
 	"POST /v3/users/{user_id}/application_credentials": `{"application_credential":{"name":"stolen"}}`,
+	"POST /v3/users/{user_id}/credentials/OS-EC2":      `{"tenant_id":"$project"}`,
 	"POST /v3/OS-TRUST/trusts":                         `{"trust":{"trustor_user_id":"$user","trustee_user_id":"$user","project_id":"$project","impersonation":true,"roles":[{"name":"member"}]}}`,
 
 	"POST /resource_providers":                    `{"name":"rp","uuid":"0c2a9f6e-6d1c-4d2b-9c7b-222222222222","parent_provider_uuid":null}`,

@@ -1,11 +1,13 @@
 package wiretest
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
+	"time"
 )
 
 // World is a cloud with two projects that must not know of each other. In each
@@ -36,10 +38,27 @@ func NewWorld(c *Cloud) *World {
 	w.External = w.Admin.Must(201, "POST", "/network/v2.0/networks", M{"network": M{"name": "outside", "router:external": true,
 		"provider:network_type": "flat", "provider:physical_network": "public"}}).Str("network.id")
 	w.Admin.Must(201, "POST", "/network/v2.0/subnets", M{"subnet": M{"network_id": w.External, "cidr": "198.51.100.0/24", "ip_version": 4, "enable_dhcp": false}})
+	w.hostUp()
 	w.Provider = w.Admin.Must(200, "GET", "/placement/resource_providers", nil).Str("resource_providers.0.uuid")
 	w.A, w.B = w.project("aardvark"), w.project("zebra")
 	c.Idle()
 	return w
+}
+
+// hostUp returns once the host has said that it is there, which it does by itself
+// after the APIs answer.
+func (w *World) hostUp() {
+	w.T.Helper()
+	ctx, cancel := context.WithTimeout(w.T.Context(), 20*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		host := w.Admin.Must(200, "GET", "/compute/v2.1/os-hypervisors/detail", nil)
+		room := w.Admin.Must(200, "GET", "/placement/allocation_candidates?resources=VCPU:1", nil)
+		if host.Str("hypervisors.0.state") == "up" && room.At("allocation_requests.0") != nil {
+			return
+		}
+	}
+	w.T.Fatal("no host came up")
 }
 
 func (w *World) project(name string) *Project {
