@@ -18,6 +18,8 @@ type conductor struct {
 	s    *System
 	mu   sync.Mutex
 	seen map[string]*seenHost
+	// missing are hosts of this process that have not registered yet.
+	missing map[string]chan struct{}
 }
 
 // seenHost is what the network service knows of a host, and when it was last
@@ -40,7 +42,45 @@ func (c *conductor) Register(ctx context.Context, h hostapi.Host) error {
 	if err := c.tellNetwork(ctx, h); err != nil {
 		return err
 	}
-	return c.Conductor.Register(ctx, h)
+	if err := c.Conductor.Register(ctx, h); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if waiting := c.missing[h.Name]; waiting != nil {
+		delete(c.missing, h.Name)
+		close(waiting)
+	}
+	return nil
+}
+
+// hostsPatience is how long a start waits for its own hosts. One that is late is
+// not a failure: it registers when it can.
+const hostsPatience = 10 * time.Second
+
+// await returns once the named host has registered, so that a cloud that says it
+// is up can take a server.
+func (c *conductor) await(ctx context.Context, name string, patience time.Duration) {
+	c.mu.Lock()
+	waiting := c.missing[name]
+	c.mu.Unlock()
+	if waiting == nil {
+		return
+	}
+	tick, stop := c.s.clock.After(patience)
+	defer stop()
+	select {
+	case <-waiting:
+	case <-tick:
+	case <-ctx.Done():
+	}
+}
+
+// expect says that a host will register.
+func (c *conductor) expect(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.missing[name] = make(chan struct{})
 }
 
 func (c *conductor) tellNetwork(ctx context.Context, h hostapi.Host) error {

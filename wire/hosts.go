@@ -114,11 +114,26 @@ func hypervisorKind(setting string) string {
 
 // openHosts starts the agents of this process.
 func (s *System) openHosts(ctx context.Context) error {
+	open := s.openRealHost
 	if s.hypervisor == "fake" {
-		return s.openFakeHosts(ctx)
+		open = s.openFakeHosts
 	}
-	return s.openRealHost(ctx)
+	if err := open(ctx); err != nil {
+		return err
+	}
+	for i, one := range s.hosts.all() {
+		if i == enoughHosts {
+			break
+		}
+		s.conductor.await(ctx, one.name, hostsPatience)
+	}
+	s.compute.HostsChanged()
+	return nil
 }
+
+// enoughHosts are waited for at a start: a cloud with a thousand can take servers
+// long before the last has registered.
+const enoughHosts = 8
 
 // agentConfig is what every host's agent gets.
 func (s *System) agentConfig(name string) agent.Config {
@@ -156,6 +171,7 @@ func (s *System) startAgent(ctx context.Context, one *host, cfg agent.Config) er
 	}
 	one.agent = a
 	s.hosts.add(one)
+	s.conductor.expect(one.name)
 	if err := a.Start(ctx); err != nil {
 		return fmt.Errorf("host %s: %w", one.name, err)
 	}

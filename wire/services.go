@@ -83,7 +83,7 @@ func (s *System) openServices(ctx context.Context) error {
 		BootDeadline: s.opt.Config.Duration("boot_deadline")})
 	s.flows = computeflow.New(s.sagas, s.compute)
 	s.compute.Run(s.flows)
-	s.conductor = &conductor{Conductor: s.compute.Conductor(), s: s, seen: map[string]*seenHost{}}
+	s.conductor = &conductor{Conductor: s.compute.Conductor(), s: s, seen: map[string]*seenHost{}, missing: map[string]chan struct{}{}}
 	s.stops = append(s.stops, s.flows.Close)
 	return nil
 }

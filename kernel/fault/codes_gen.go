@@ -57,7 +57,6 @@ const (
 	CodeComputeKeypairInvalid            Code = "compute.keypair_invalid"
 	CodeComputeKeypairNotFound           Code = "compute.keypair_not_found"
 	CodeComputeMetadataNotFound          Code = "compute.metadata_not_found"
-	CodeComputeNameInvalid               Code = "compute.name_invalid"
 	CodeComputeNetworkNotFound           Code = "compute.network_not_found"
 	CodeComputeNetworkRefused            Code = "compute.network_refused"
 	CodeComputeNoFloatingPool            Code = "compute.no_floating_pool"
@@ -296,7 +295,6 @@ var definitions = map[Code]Definition{
 	CodeComputeKeypairInvalid:            {Code: CodeComputeKeypairInvalid, Kind: Invalid, Type: "", Hint: "Send a public key as ssh-keygen writes it, or a certificate in PEM.", Meaning: "The key cannot be read."},
 	CodeComputeKeypairNotFound:           {Code: CodeComputeKeypairNotFound, Kind: NotFound, Type: "", Hint: "List the key pairs.", Meaning: "The user has no such key pair."},
 	CodeComputeMetadataNotFound:          {Code: CodeComputeMetadataNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no such metadata item."},
-	CodeComputeNameInvalid:               {Code: CodeComputeNameInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "The name is not a usable host name."},
 	CodeComputeNetworkNotFound:           {Code: CodeComputeNetworkNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The server has no address on the network."},
 	CodeComputeNetworkRefused:            {Code: CodeComputeNetworkRefused, Kind: Invalid, Type: "", Hint: "", Meaning: "The network service refused what was passed on to it."},
 	CodeComputeNoFloatingPool:            {Code: CodeComputeNoFloatingPool, Kind: NotFound, Type: "", Hint: "List the external networks.", Meaning: "No external network, or no floating IP, of that name."},
