@@ -13,28 +13,6 @@ import (
 	"altostack/kernel/fault"
 )
 
-// stepNames are the host's part of the 29 steps, as docs/boot-steps.md lists
-// them: component and what happens.
-var stepNames = map[int][2]string{
-	13: {"host agent", "take the order from the queue"},
-	14: {"host agent → conductor", "ask for the server's description"},
-	15: {"conductor", "take the request"},
-	16: {"conductor → database", "look the server up"},
-	17: {"database → conductor", "flavor, image, ports, volumes, user data, keys"},
-	18: {"conductor → host agent", "answer with the description"},
-	19: {"host agent", "receive and store the description"},
-	20: {"host agent → image API", "ask for the image"},
-	21: {"image API → identity", "validate the service token"},
-	22: {"image API → host agent", "get the image"},
-	23: {"host agent → network API", "ask for the server's ports"},
-	24: {"network API → identity", "validate the service token"},
-	25: {"network API → host agent", "bind and wire the ports"},
-	26: {"host agent → volume API", "ask for the volumes' connections"},
-	27: {"volume API → identity", "validate the service token"},
-	28: {"volume API → host agent", "get the connection information"},
-	29: {"host agent → hypervisor", "create the machine"},
-}
-
 // attrs are the ids and numbers a step decided.
 type attrs map[string]any
 
@@ -92,7 +70,7 @@ func (t *trace) skip(a attrs, steps ...int) {
 
 func (t *trace) put(s hostapi.Span) {
 	if s.Component == "" {
-		s.Component, s.Name = stepNames[s.Step][0], stepNames[s.Step][1]
+		s.Component, s.Name = hostapi.Steps[s.Step].Component, hostapi.Steps[s.Step].Name
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,38 +12,8 @@ import (
 	"altostack/saga"
 )
 
-// Steps are the 29 steps of a boot, as docs/boot-steps.md lists them.
-var Steps = [30]struct{ Component, Name string }{
-	1:  {"client → identity", "send credentials"},
-	2:  {"identity", "authenticate; issue a scoped token and the catalog"},
-	3:  {"client → compute API", "POST /servers with the token"},
-	4:  {"compute API → identity", "ask whether the token is valid"},
-	5:  {"identity → compute API", "answer who it is, in which project, with which roles; decide policy"},
-	6:  {"compute API → database", "read flavor, image, quota and key pair; open the transaction"},
-	7:  {"database", "create the server in BUILD, with quota usage and the saga that finishes it"},
-	8:  {"compute → scheduler", "ask for a host with room"},
-	9:  {"scheduler", "take the request from the bus"},
-	10: {"scheduler → database", "read candidates, filter and weigh them, pick one"},
-	11: {"scheduler → database", "claim the allocation and tie the server to its host"},
-	12: {"scheduler → host agent", "tell the host to build the server"},
-	13: {"host agent", "take the order from the queue"},
-	14: {"host agent → conductor", "ask for the server's description"},
-	15: {"conductor", "take the request"},
-	16: {"conductor → database", "look the server up"},
-	17: {"database → conductor", "flavor, image, ports, volumes, user data, keys"},
-	18: {"conductor → host agent", "answer with the description"},
-	19: {"host agent", "receive and store the description"},
-	20: {"host agent → image API", "ask for the image"},
-	21: {"image API → identity", "validate the service token"},
-	22: {"image API → host agent", "get the image"},
-	23: {"host agent → network API", "ask for the server's ports"},
-	24: {"network API → identity", "validate the service token"},
-	25: {"network API → host agent", "bind and wire the ports"},
-	26: {"host agent → volume API", "ask for the volumes' connections"},
-	27: {"volume API → identity", "validate the service token"},
-	28: {"volume API → host agent", "get the connection information"},
-	29: {"host agent → hypervisor", "create the machine"},
-}
+// Steps are the 29 steps of a boot; host and control plane share the table.
+var Steps = hostapi.Steps
 
 // StepSpan makes the span of one of the 29 steps.
 func StepSpan(number int, start time.Time, took time.Duration, err error, detail map[string]any) saga.Span {
