@@ -47,8 +47,7 @@ lint: ## gofmt, go vet, staticcheck
 	@bin/staticcheck ./...
 
 vuln: ## known vulnerabilities in what we link (needs the Go vulnerability database)
-	@cd tools && go build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
-	@bin/govulncheck ./...
+	@tools/vuln
 
 test-unit: ## tests of all packages, PostgreSQL and real QEMU and network included
 	@go test ./...
