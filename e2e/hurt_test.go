@@ -60,12 +60,10 @@ var pieces = map[string]func(c *cloud) [][]string{
 	"veth":   func(c *cloud) [][]string { return c.cut("", "rp") },
 	"bridge": func(c *cloud) [][]string { return c.cut("", "br") },
 	"uplink": func(c *cloud) [][]string {
-		out, _ := exec.Command("sh", "-c", "ls /sys/class/net").Output()
+		links, _ := filepath.Glob("/sys/class/net/al" + c.id + "*")
 		var cmds [][]string
-		for _, l := range strings.Fields(string(out)) {
-			if strings.HasPrefix(l, "al"+c.id) {
-				cmds = append(cmds, []string{"ip", "link", "del", l})
-			}
+		for _, l := range links {
+			cmds = append(cmds, []string{"ip", "link", "del", filepath.Base(l)})
 		}
 		return cmds
 	},

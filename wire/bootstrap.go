@@ -21,9 +21,6 @@ import (
 // catalog, the standard flavors; and leaves openrc and clouds.yaml. Repeated at
 // every start, it adds what is missing.
 func (s *System) bootstrap(ctx context.Context) error {
-	if s.publicURL == "" {
-		s.publicURL = "http://" + s.localHost
-	}
 	cfg, u := s.opt.Config, s.publicURL
 	access, err := s.identity.Bootstrap(ctx, identity.BootstrapOptions{AdminPassword: s.identityFile.AdminPassword, DemoPassword: s.identityFile.DemoPassword,
 		Region: cfg.String("region"), Demo: cfg.Bool("demo"), ServiceUsers: []string{"nova", "neutron", "cinder", "glance", "placement"},

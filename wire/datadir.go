@@ -125,3 +125,19 @@ func WriteFile(path string, data []byte, mode os.FileMode) error {
 	}
 	return os.Rename(tmp.Name(), path)
 }
+
+// leaveWord keeps why a process could not end its guests, for the command that
+// asked it to and then finds it gone.
+func (d *DataDir) leaveWord(err error) error {
+	return WriteFile(d.File("down.error"), []byte(err.Error()+"\n"), 0o600)
+}
+
+// LastWord answers, once, what a process that ended left to say; empty: nothing.
+func (d *DataDir) LastWord() string {
+	text, err := os.ReadFile(d.File("down.error"))
+	if err != nil {
+		return ""
+	}
+	_ = os.Remove(d.File("down.error")) // it is said now
+	return strings.TrimSpace(string(text))
+}

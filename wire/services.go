@@ -203,8 +203,6 @@ var faces = map[string]struct {
 // openHandler builds the one handler of all APIs.
 func (s *System) openHandler(context.Context) error {
 	s.policies = map[string]*policy.Engine{}
-	s.localHost = strings.Replace(s.opt.Config.String("listen"), "0.0.0.0", "127.0.0.1", 1)
-	s.publicURL = s.opt.Config.String("public_url")
 	metrics := rest.NewMetrics(s.registry)
 	s.gauges()
 	byName := map[string]http.Handler{}

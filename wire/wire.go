@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,6 +96,7 @@ type System struct {
 	handler   http.Handler
 	localHost string // host:port in URLs of calls inside this process
 	publicURL string
+	listener  net.Listener
 	servers   []*http.Server
 	failed    chan error
 	asked     chan bool
@@ -115,7 +117,7 @@ func Open(ctx context.Context, o Options) (*System, error) {
 		s.opt.LogTo = io.Discard
 	}
 	s.started = s.clock.Now()
-	for _, step := range []func(context.Context) error{s.openData, s.openServices, s.openHandler, s.listen, s.bootstrap, s.openHosts, s.run} {
+	for _, step := range []func(context.Context) error{s.openData, s.openServices, s.bind, s.openHandler, s.listen, s.bootstrap, s.openHosts, s.run} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -219,6 +221,9 @@ func (s *System) Close() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		var errs []error
+		if s.listener != nil && len(s.servers) == 0 {
+			errs = append(errs, s.listener.Close()) // the start failed before it was served
+		}
 		for _, srv := range s.servers {
 			if err := srv.Shutdown(ctx); err != nil {
 				errs = append(errs, srv.Close())
@@ -235,7 +240,9 @@ func (s *System) Close() error {
 		}
 		if s.hosts != nil {
 			if s.stopGuests {
-				errs = append(errs, s.endGuests())
+				if err := s.endGuests(); err != nil {
+					errs = append(errs, err, s.dir.leaveWord(err)) // who asked has only the directory to look at
+				}
 			}
 			errs = append(errs, s.hosts.Close())
 		}
@@ -254,21 +261,43 @@ func (s *System) Close() error {
 	return s.closeErr
 }
 
-// listen opens the port. The address is known before services make links, as
+// bind takes the port, so that the address is known before anything is told it:
 // port 0 takes any.
-func (s *System) listen(context.Context) error {
-	if s.opt.NoListen {
-		return nil
+func (s *System) bind(context.Context) error {
+	s.localHost = s.opt.Config.String("listen")
+	if !s.opt.NoListen {
+		l, err := net.Listen("tcp", s.localHost)
+		if err != nil {
+			return fmt.Errorf("%w; --listen chooses another address", err)
+		}
+		s.listener, s.localHost = l, l.Addr().String()
 	}
-	l, err := net.Listen("tcp", s.opt.Config.String("listen"))
+	var err error
+	s.publicURL, err = publicURL(s.localHost, s.opt.Config.String("public_url"))
+	return err
+}
+
+// publicURL is what clients are told to use. An address that stands for all of the
+// machine's cannot be told to anybody.
+func publicURL(listen, configured string) (string, error) {
+	if configured != "" {
+		return strings.TrimSuffix(configured, "/"), nil
+	}
+	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("%w; --listen chooses another address", err)
+		return "", fmt.Errorf("listen %q: %w", listen, err)
 	}
-	s.localHost = l.Addr().String()
-	if s.publicURL == "" {
-		s.publicURL = "http://" + s.localHost
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return "", fmt.Errorf("listening on every address (%s) needs --public-url http://ADDRESS:PORT, which the catalog tells clients", listen)
 	}
-	s.serve(l, rest.PublicAt(s.opt.Config.String("public_url"), s.handler))
+	return "http://" + listen, nil
+}
+
+// listen serves the port, and tells nobody before the handler is whole.
+func (s *System) listen(context.Context) error {
+	if s.listener != nil {
+		s.serve(s.listener, rest.PublicAt(strings.TrimSuffix(s.opt.Config.String("public_url"), "/"), s.handler))
+	}
 	return nil
 }
 

@@ -54,6 +54,9 @@ func down(ctx context.Context, data string, stopGuests bool) (int, error) {
 	for {
 		d, err := wire.OpenDataDir(data)
 		if err == nil {
+			if word := d.LastWord(); word != "" {
+				return pid, errors.Join(fmt.Errorf("process %d has ended, but not all of its guests: %s", pid, word), d.Close())
+			}
 			return pid, d.Close()
 		}
 		select {
