@@ -10,6 +10,11 @@
 // project, domain, credential or chain. So no clock decides a race, and a cached
 // answer never outlives a revocation.
 //
+// Ways to authenticate stand in one table, methods.go: a name and a function that
+// proves something and writes down whom it found and what binds the token. What
+// must hold however a client came is not theirs: the scope is chosen and the
+// token derived afterwards, so that a new method cannot forget a disabled user.
+//
 // Every method for clients takes an [auth.Scope] and decides the route's rule on
 // the object itself. Writers never wait for each other in here: a change reads
 // and writes within one serial transaction.

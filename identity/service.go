@@ -47,6 +47,7 @@ type Service struct {
 
 	cache   *cache
 	hasher  *hasher
+	methods map[string]method // ways to authenticate
 	timings timings
 	// revision is the last one whose changes the cache has dropped.
 	revision atomic.Int64
@@ -78,6 +79,7 @@ func New(cfg Config) (*Service, error) {
 		hasher: newHasher(cfg.PasswordCost, runtime.GOMAXPROCS(0), cfg.PasswordMemory, cfg.Clock),
 		shared: cfg.DB.Dialect == db.PostgreSQL,
 	}
+	s.methods = s.methodTable()
 	n, err := s.store.Revision(context.Background(), s.db)
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)

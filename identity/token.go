@@ -37,9 +37,9 @@ type Scope struct {
 // chain is the audit id that the whole chain shares.
 func (c Claims) chain() string { return c.AuditIDs[len(c.AuditIDs)-1] }
 
-// methodBits number the authentication methods in a token; the gaps are those
-// of Keystone's that may follow.
-var methodBits = []string{"external", "password", "token", "oauth1", "mapped", "application_credential", "totp"}
+// methodBits number the authentication methods in a token. New ones are appended:
+// a number never changes its meaning.
+var methodBits = []string{"external", "password", "token", "oauth1", "mapped", "application_credential", "totp", "openid", "saml2", "ec2credential", "oauth2_credential"}
 
 // payload is a token's content, as a MessagePack array like Keystone's: who, by
 // what, where, until when, audit ids; then what only this cloud has.
