@@ -65,6 +65,7 @@ type Tables struct {
 	RegisteredLimits Table[RegisteredLimit]
 	Limits           Table[Limit]
 	Trusts           Table[Trust]
+	DomainConfigs    Table[DomainSettings]
 }
 
 // Store is SQL as the domain needs it.

@@ -40,7 +40,7 @@ func (*Store) Tables() identity.Tables {
 	return identity.Tables{
 		Users: users, Groups: groups, Projects: projects, Roles: roles, Regions: regions, Services: services, Endpoints: endpoints,
 		AppCreds: appCreds, AccessRules: accessRules, Credentials: credentials, Policies: policies, RegisteredLimits: registeredLimits, Limits: limits,
-		Trusts: trusts,
+		Trusts: trusts, DomainConfigs: domainConfigs,
 	}
 }
 
