@@ -115,26 +115,6 @@ func (b *run) many(ctx context.Context, name string, n, c int, call func(ctx con
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func (b *run) tokens(ctx context.Context) []Result {
-	issue := func(ctx context.Context, _ int) error {
-		body := map[string]any{"auth": map[string]any{"identity": map[string]any{"methods": []string{"token"}, "token": map[string]string{"id": b.cloud.Token()}},
-			"scope": map[string]any{"project": map[string]string{"id": b.cloud.ProjectID}}}}
-		return b.cloud.Do(ctx, "POST", "identity", "/v3/auth/tokens", body, nil)
-	}
-	validate := func(ctx context.Context, _ int) error {
-		return b.cloud.Do(ctx, "GET", "identity", "/v3/auth/tokens", nil, nil, "X-Subject-Token", b.cloud.Token())
-	}
-	password := func(ctx context.Context, _ int) error {
-		_, err := client.Login(ctx, b.creds)
-		return err
-	}
-	return []Result{
-		b.many(ctx, "token by password", max(4, b.o.Calls/50), 2, password),
-		b.many(ctx, "token by token", b.o.Calls, b.o.Concurrency, issue),
-		b.many(ctx, "token validation", b.o.Calls*4, b.o.Concurrency, validate),
-	}
-}
-
 func (b *run) ports(ctx context.Context) []Result {
 	network, drop, err := b.network(ctx, "10.201.0.0/16")
 	if err != nil {

@@ -68,6 +68,7 @@ func (s *Suite) oneHost(ctx context.Context) error {
 	}
 	s.keep(got, "token by password", "token by password", "", "")
 	s.keep(got, "token by token", "token by token", "5,000 a second", "")
+	s.keep(got, "token by application credential", "token by application credential", "5,000 a second", "")
 	s.keep(got, "token validation", "token validation", "30,000 a second", "128 a second")
 	s.keep(got, "port create", "port create", "", "2.7 a second")
 	s.keep(got, "POST /servers, one caller", "POST /servers, one caller", "< 5 ms median", "1,200 ms")
