@@ -79,7 +79,11 @@ func (s *Service) mint(ctx context.Context, c Claims) (*Token, error) {
 	}
 	c.AuditIDs = append([]string{newAuditID()}, c.AuditIDs...)
 	before := s.revision.Load()
-	t, err := s.derive(ctx, c)
+	var chain []string
+	if len(c.AuditIDs) > 1 { // got by another token
+		chain = []string{chainKey(c.chain())}
+	}
+	t, err := s.grant(ctx, c, chain...)
 	if err != nil {
 		return nil, err
 	}

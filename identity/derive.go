@@ -2,10 +2,15 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
 
 	"altostack/kernel/auth"
 	"altostack/kernel/db"
@@ -31,22 +36,69 @@ func unauthenticated(err error) error {
 
 // derive answers what claims grant now. The rows are read one after the other;
 // whoever remembers the answer checks that the revision did not move meanwhile.
+//
+// What a user may do somewhere is the same for all tokens that say so, hence it
+// is remembered apart from them: a new token costs no reading of rows.
 func (s *Service) derive(ctx context.Context, c Claims) (*Token, error) {
-	t := &Token{Claims: c}
-	t.keys = []string{userKey(c.UserID), chainKey(c.chain())}
-	for _, a := range c.AuditIDs[:1] {
-		t.keys = append(t.keys, auditKey(a))
-	}
+	return s.grant(ctx, c, chainKey(c.chain()), auditKey(c.AuditIDs[0]))
+}
+
+// grant is derive that looks for revocations of these keys of the token's own. One
+// that is only being made can meet none but its chain's.
+func (s *Service) grant(ctx context.Context, c Claims, own ...string) (*Token, error) {
 	if !s.clock.Now().Before(c.ExpiresAt) {
 		return nil, refuse("the token expired at %s", c.ExpiresAt)
 	}
-	steps := []func(context.Context, *Token) error{s.deriveScope, s.deriveUser, s.deriveAppCred, s.deriveTrust, s.deriveRoles, s.deriveRevoked}
-	for _, step := range steps {
+	base, err := s.standing(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if base.barred > c.Revision {
+		return nil, refuse("the token was revoked")
+	}
+	t := *base
+	t.Claims = c
+	t.keys = append(base.keys[:len(base.keys):len(base.keys)], chainKey(c.chain()), auditKey(c.AuditIDs[0]))
+	if len(own) > 0 {
+		dead, err := s.store.RevokedSince(ctx, s.db, c.Revision, own)
+		if err != nil {
+			return nil, err
+		}
+		if dead {
+			return nil, refuse("the token was revoked")
+		}
+	}
+	t.Principal = t.principal()
+	return &t, nil
+}
+
+// standing derives all that does not depend on the single token: its times,
+// audit ids and the moment of its proof.
+func (s *Service) standing(ctx context.Context, c Claims) (*Token, error) {
+	c.IssuedAt, c.ExpiresAt, c.AuditIDs, c.Revision = time.Time{}, time.Time{}, nil, 0
+	said, err := msgpack.Marshal(&c)
+	if err != nil {
+		return nil, fmt.Errorf("claims: %w", err)
+	}
+	d := sha256.Sum256(append([]byte("standing\x00"), said...))
+	if e := s.cache.get(d); e != nil && s.clock.Now().UnixMicro() < e.expiry {
+		return e.token, nil
+	}
+	before := s.revision.Load()
+	t := &Token{Claims: c, keys: []string{userKey(c.UserID)}}
+	for _, step := range []func(context.Context, *Token) error{s.deriveScope, s.deriveUser, s.deriveAppCred, s.deriveTrust, s.deriveRoles} {
 		if err := step(ctx, t); err != nil {
 			return nil, err
 		}
 	}
-	t.Principal = t.principal()
+	if t.barred, err = s.store.NewestRevocation(ctx, s.db, t.keys); err != nil {
+		return nil, err
+	}
+	e := &entry{token: t, expiry: math.MaxInt64, keys: t.keys}
+	if !t.until.IsZero() {
+		e.expiry = t.until.UnixMicro()
+	}
+	s.cache.put(d, e, func() bool { return s.revision.Load() == before })
 	return t, nil
 }
 
@@ -227,14 +279,6 @@ func holds(a Assignment, scope Scope) bool {
 		return a.TargetKind == TargetDomain && !a.Inherited
 	}
 	return a.TargetKind == TargetSystem
-}
-
-func (s *Service) deriveRevoked(ctx context.Context, t *Token) error {
-	dead, err := s.store.RevokedSince(ctx, s.db, t.Revision, t.keys)
-	if err == nil && dead {
-		err = refuse("the token was revoked")
-	}
-	return err
 }
 
 func (t *Token) principal() *auth.Principal {

@@ -103,6 +103,9 @@ type Store interface {
 	Revoke(ctx context.Context, tx *db.Tx, v Revocation) error
 	// RevokedSince tells whether any of the keys was revoked after the revision.
 	RevokedSince(ctx context.Context, r db.Reader, revision int64, keys []string) (bool, error)
+	// NewestRevocation answers the highest revision at which one of the keys was
+	// revoked, 0 for none.
+	NewestRevocation(ctx context.Context, r db.Reader, keys []string) (int64, error)
 	Revocations(ctx context.Context, r db.Reader) ([]Revocation, error)
 	// ForgetRevocations removes those that no token can meet any more.
 	ForgetRevocations(ctx context.Context, tx *db.Tx, now int64) error

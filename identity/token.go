@@ -164,6 +164,7 @@ type Token struct {
 	keys          []string  // what it depends on
 	targets       []string  // where assignments that matter are made
 	origin        string    // whose roles a trust lends
+	barred        int64     // newest revision that revoked something of keys
 	until         time.Time // end of what the token leans on, if before its own; zero: none
 }
 

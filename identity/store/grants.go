@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"altostack/identity"
 	"altostack/kernel/db"
@@ -105,6 +106,21 @@ func (*Store) RevokedSince(ctx context.Context, r db.Reader, revision int64, key
 		return false, fmt.Errorf("look for revocations: %w", err)
 	}
 	return n > 0, nil
+}
+
+// NewestRevocation answers the highest revision at which one of the keys was
+// revoked, 0 for none.
+func (*Store) NewestRevocation(ctx context.Context, r db.Reader, keys []string) (int64, error) {
+	marks := make([]string, len(keys))
+	args := make([]any, len(keys))
+	for i, key := range keys {
+		marks[i], args[i] = fmt.Sprintf("$%d", i+1), key
+	}
+	var n int64
+	if err := r.QueryRow(ctx, `SELECT COALESCE(MAX(revision), 0) FROM revocations WHERE key IN (`+strings.Join(marks, ", ")+`)`, args...).Scan(&n); err != nil {
+		return 0, fmt.Errorf("look for revocations: %w", err)
+	}
+	return n, nil
 }
 
 // Revocations lists those that a token can still meet.
