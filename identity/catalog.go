@@ -21,6 +21,7 @@ func (s *Service) endpoints() kind[Endpoint] {
 type catalog struct {
 	services  []CatalogService
 	endpoints map[string][]Endpoint // by service
+	texts     *catalogTexts
 }
 
 // CatalogEntry is a service with the addresses that one scope may use.
@@ -76,6 +77,7 @@ func (s *Service) stored(ctx context.Context) (*catalog, error) {
 	for _, e := range endpoints {
 		c.endpoints[e.ServiceID] = append(c.endpoints[e.ServiceID], e)
 	}
+	c.texts = newCatalogTexts(c.endpoints)
 	s.memoMu.Lock()
 	if s.revision.Load() == before {
 		s.catalog = c
@@ -122,8 +124,14 @@ func (r *Region) apply(a Attrs) {
 	a.rest(&r.Extra)
 }
 
-// CreateRegion makes a region; its id may be the client's choice.
-func (s *Service) CreateRegion(ctx context.Context, scope auth.Scope, id string, a Attrs) (Region, error) {
+// CreateRegion makes a region.
+func (s *Service) CreateRegion(ctx context.Context, scope auth.Scope, a Attrs) (Region, error) {
+	return s.PutRegion(ctx, scope, "", a)
+}
+
+// PutRegion makes a region whose id is the client's choice; with an empty id, the
+// attributes may name one.
+func (s *Service) PutRegion(ctx context.Context, scope auth.Scope, id string, a Attrs) (Region, error) {
 	if err := scope.Check(scope.Rule, nil); err != nil {
 		return Region{}, err
 	}

@@ -211,71 +211,89 @@ func noContent(w http.ResponseWriter, err error) error {
 	return rest.Empty(w, http.StatusNoContent)
 }
 
-// crud makes the usual five handlers of one kind of object.
+// crud makes the usual five handlers of one kind of object, out of the domain's
+// methods; there is no route for a method that is nil.
 type crud[T any] struct {
 	path, member, plural string // /v3/users, user, users
 	filters              map[string]filter
+	query                func(*http.Request) (identity.List, error) // nil: the filters say it all
 	view                 func(*http.Request, T) object
 
-	list   func(r *http.Request, scope auth.Scope, l identity.List) ([]T, bool, error)
-	create func(r *http.Request, scope auth.Scope, a identity.Attrs) (T, error)
-	get    func(r *http.Request, scope auth.Scope, id string) (T, error)
-	update func(r *http.Request, scope auth.Scope, id string, a identity.Attrs) (T, error)
-	remove func(r *http.Request, scope auth.Scope, id string) error
+	list   func(ctx context.Context, scope auth.Scope, l identity.List) ([]T, bool, error)
+	create func(ctx context.Context, scope auth.Scope, a identity.Attrs) (T, error)
+	get    func(ctx context.Context, scope auth.Scope, id string) (T, error)
+	update func(ctx context.Context, scope auth.Scope, id string, a identity.Attrs) (T, error)
+	remove func(ctx context.Context, scope auth.Scope, id string) error
 }
 
 func (c crud[T]) routes() []rest.Route {
 	item := c.path + "/{" + c.member + "_id}"
-	id := func(r *http.Request) string { return r.PathValue(c.member + "_id") }
 	rule := func(verb, noun string) string { return "identity:" + verb + "_" + noun }
-	return []rest.Route{
-		rest.On("GET "+c.path, rule("list", c.plural), func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-			l, err := list(r.URL.Query(), c.filters)
-			if err != nil {
-				return err
-			}
-			rows, more, err := c.list(r, scope, l)
-			if err != nil {
-				return err
-			}
-			return many(w, r, c.plural, rows, more, c.view)
-		}),
-		rest.On("POST "+c.path, rule("create", c.member), func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-			a, err := attrs(r, c.member)
-			if err != nil {
-				return err
-			}
-			v, err := c.create(r, scope, a)
-			if err != nil {
-				return err
-			}
-			return one(w, http.StatusCreated, c.member, c.view(r, v))
-		}),
-		rest.On("GET "+item, rule("get", c.member), func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-			v, err := c.get(r, scope, id(r))
-			if err != nil {
-				return err
-			}
-			return one(w, http.StatusOK, c.member, c.view(r, v))
-		}),
-		rest.On("PATCH "+item, rule("update", c.member), func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-			a, err := attrs(r, c.member)
-			if err != nil {
-				return err
-			}
-			if body, has := a["id"].(string); has && body != id(r) {
-				return fault.New(fault.CodeIdentityInvalid, "Cannot change %s ID.", c.member).WithField("id")
-			}
-			v, err := c.update(r, scope, id(r), a)
-			if err != nil {
-				return err
-			}
-			return one(w, http.StatusOK, c.member, c.view(r, v))
-		}),
+	routes := []rest.Route{
+		rest.On("GET "+c.path, rule("list", c.plural), c.answerList),
+		rest.On("GET "+item, rule("get", c.member), c.answerOne),
+		rest.On("PATCH "+item, rule("update", c.member), c.answerUpdate),
 		rest.On("DELETE "+item, rule("delete", c.member), func(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-			return noContent(w, c.remove(r, scope, id(r)))
+			return noContent(w, c.remove(r.Context(), scope, c.id(r)))
 		}),
 	}
+	if c.create != nil {
+		routes = append(routes, rest.On("POST "+c.path, rule("create", c.member), c.answerCreate))
+	}
+	return routes
+}
+
+func (c crud[T]) id(r *http.Request) string { return r.PathValue(c.member + "_id") }
+
+func (c crud[T]) answerList(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	query := c.query
+	if query == nil {
+		query = func(r *http.Request) (identity.List, error) { return list(r.URL.Query(), c.filters) }
+	}
+	l, err := query(r)
+	if err != nil {
+		return err
+	}
+	rows, more, err := c.list(r.Context(), scope, l)
+	if err != nil {
+		return err
+	}
+	return many(w, r, c.plural, rows, more, c.view)
+}
+
+func (c crud[T]) answerCreate(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	a, err := attrs(r, c.member)
+	if err != nil {
+		return err
+	}
+	v, err := c.create(r.Context(), scope, a)
+	if err != nil {
+		return err
+	}
+	return one(w, http.StatusCreated, c.member, c.view(r, v))
+}
+
+func (c crud[T]) answerOne(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	v, err := c.get(r.Context(), scope, c.id(r))
+	if err != nil {
+		return err
+	}
+	return one(w, http.StatusOK, c.member, c.view(r, v))
+}
+
+func (c crud[T]) answerUpdate(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	a, err := attrs(r, c.member)
+	if err != nil {
+		return err
+	}
+	if body, has := a["id"].(string); has && body != c.id(r) {
+		return fault.New(fault.CodeIdentityInvalid, "Cannot change %s ID.", c.member).WithField("id")
+	}
+	v, err := c.update(r.Context(), scope, c.id(r), a)
+	if err != nil {
+		return err
+	}
+	return one(w, http.StatusOK, c.member, c.view(r, v))
 }
 
 // severalHandler makes all objects of a list, or none.

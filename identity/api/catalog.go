@@ -33,55 +33,29 @@ func (a *API) catalogRoutes() []rest.Route {
 	regions := crud[identity.Region]{
 		path: "/v3/regions", member: "region", plural: "regions", view: regionView,
 		filters: map[string]filter{"parent_region_id": {column: "parent_id"}},
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Region, bool, error) {
-			return a.svc.Regions(r.Context(), s, l)
-		},
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.Region, error) {
-			return a.svc.CreateRegion(r.Context(), s, "", v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.Region, error) {
-			return a.svc.Region(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Region, error) {
-			return a.svc.UpdateRegion(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteRegion(r.Context(), s, id) },
+		list:    a.svc.Regions,
+		create:  a.svc.CreateRegion,
+		get:     a.svc.Region,
+		update:  a.svc.UpdateRegion,
+		remove:  a.svc.DeleteRegion,
 	}.routes()
 	services := crud[identity.CatalogService]{
 		path: "/v3/services", member: "service", plural: "services", view: serviceView,
 		filters: map[string]filter{"name": {column: "name"}, "type": {column: "type"}},
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.CatalogService, bool, error) {
-			return a.svc.CatalogServices(r.Context(), s, l)
-		},
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.CatalogService, error) {
-			return a.svc.CreateCatalogService(r.Context(), s, v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.CatalogService, error) {
-			return a.svc.CatalogService(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.CatalogService, error) {
-			return a.svc.UpdateCatalogService(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error {
-			return a.svc.DeleteCatalogService(r.Context(), s, id)
-		},
+		list:    a.svc.CatalogServices,
+		create:  a.svc.CreateCatalogService,
+		get:     a.svc.CatalogService,
+		update:  a.svc.UpdateCatalogService,
+		remove:  a.svc.DeleteCatalogService,
 	}.routes()
 	endpoints := crud[identity.Endpoint]{
 		path: "/v3/endpoints", member: "endpoint", plural: "endpoints", view: endpointView,
 		filters: map[string]filter{"interface": {column: "interface"}, "service_id": {column: "service_id"}, "region_id": {column: "region_id"}, "region": {column: "region_id"}},
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Endpoint, bool, error) {
-			return a.svc.Endpoints(r.Context(), s, l)
-		},
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.Endpoint, error) {
-			return a.svc.CreateEndpoint(r.Context(), s, v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.Endpoint, error) {
-			return a.svc.Endpoint(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Endpoint, error) {
-			return a.svc.UpdateEndpoint(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteEndpoint(r.Context(), s, id) },
+		list:    a.svc.Endpoints,
+		create:  a.svc.CreateEndpoint,
+		get:     a.svc.Endpoint,
+		update:  a.svc.UpdateEndpoint,
+		remove:  a.svc.DeleteEndpoint,
 	}.routes()
 	put := rest.On("PUT /v3/regions/{region_id}", "identity:create_region", a.putRegion)
 	return append(append(append(regions, put), services...), endpoints...)
@@ -93,7 +67,7 @@ func (a *API) putRegion(w http.ResponseWriter, r *http.Request, scope auth.Scope
 	if err != nil {
 		return err
 	}
-	region, err := a.svc.CreateRegion(r.Context(), scope, r.PathValue("region_id"), v)
+	region, err := a.svc.PutRegion(r.Context(), scope, r.PathValue("region_id"), v)
 	if err != nil {
 		return err
 	}

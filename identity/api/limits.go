@@ -28,18 +28,10 @@ var limitFilters = map[string]filter{
 func (a *API) limitRoutes() []rest.Route {
 	registered := crud[identity.RegisteredLimit]{
 		path: "/v3/registered_limits", member: "registered_limit", plural: "registered_limits", view: registeredView, filters: limitFilters,
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.RegisteredLimit, bool, error) {
-			return a.svc.RegisteredLimits(r.Context(), s, l)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.RegisteredLimit, error) {
-			return a.svc.RegisteredLimit(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.RegisteredLimit, error) {
-			return a.svc.UpdateRegisteredLimit(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error {
-			return a.svc.DeleteRegisteredLimit(r.Context(), s, id)
-		},
+		list:   a.svc.RegisteredLimits,
+		get:    a.svc.RegisteredLimit,
+		update: a.svc.UpdateRegisteredLimit,
+		remove: a.svc.DeleteRegisteredLimit,
 	}.routes()
 	own := map[string]filter{"project_id": {column: "project_id"}, "domain_id": {column: "domain_id"}}
 	for name, f := range limitFilters {
@@ -47,27 +39,17 @@ func (a *API) limitRoutes() []rest.Route {
 	}
 	limits := crud[identity.Limit]{
 		path: "/v3/limits", member: "limit", plural: "limits", view: limitView, filters: own,
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Limit, bool, error) {
-			return a.svc.Limits(r.Context(), s, l)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.Limit, error) {
-			return a.svc.Limit(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Limit, error) {
-			return a.svc.UpdateLimit(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteLimit(r.Context(), s, id) },
+		list:   a.svc.Limits,
+		get:    a.svc.Limit,
+		update: a.svc.UpdateLimit,
+		remove: a.svc.DeleteLimit,
 	}.routes()
 	routes := []rest.Route{
 		rest.On("GET /v3/limits/model", "identity:get_limit_model", limitModel),
 		rest.On("POST /v3/registered_limits", "identity:create_registered_limits", severalHandler("registered_limits", a.svc.CreateRegisteredLimits, registeredView)),
 		rest.On("POST /v3/limits", "identity:create_limits", severalHandler("limits", a.svc.CreateLimits, limitView)),
 	}
-	for _, r := range append(registered, limits...) {
-		if r.Method != http.MethodPost { // these make several at once
-			routes = append(routes, r)
-		}
-	}
+	routes = append(append(routes, registered...), limits...) // those without POST: it makes several at once
 	return routes
 }
 

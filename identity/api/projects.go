@@ -35,36 +35,22 @@ func (a *API) domainRoutes() []rest.Route {
 	return crud[identity.Project]{
 		path: "/v3/domains", member: "domain", plural: "domains", view: domainView,
 		filters: map[string]filter{"name": {column: "name"}, "enabled": {column: "enabled", flag: true}},
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Project, bool, error) {
-			return a.svc.Domains(r.Context(), s, l)
-		},
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.Project, error) {
-			return a.svc.CreateDomain(r.Context(), s, v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.Project, error) {
-			return a.svc.Domain(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Project, error) {
-			return a.svc.UpdateDomain(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteDomain(r.Context(), s, id) },
+		list:    a.svc.Domains,
+		create:  a.svc.CreateDomain,
+		get:     a.svc.Domain,
+		update:  a.svc.UpdateDomain,
+		remove:  a.svc.DeleteDomain,
 	}.routes()
 }
 
 func (a *API) projectRoutes() []rest.Route {
 	routes := crud[identity.Project]{
 		path: "/v3/projects", member: "project", plural: "projects", filters: projectFilters, view: projectView,
-		list: a.listProjects,
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.Project, error) {
-			return a.svc.CreateProject(r.Context(), s, v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.Project, error) {
-			return a.svc.Project(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Project, error) {
-			return a.svc.UpdateProject(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteProject(r.Context(), s, id) },
+		query: a.projectList, list: a.svc.Projects,
+		create: a.svc.CreateProject,
+		get:    a.svc.Project,
+		update: a.svc.UpdateProject,
+		remove: a.svc.DeleteProject,
 	}.routes()
 	for i, r := range routes {
 		if r.Method == http.MethodGet && strings.HasSuffix(r.Path, "}") {
@@ -82,16 +68,20 @@ func (a *API) projectRoutes() []rest.Route {
 	)
 }
 
-// listProjects understands the four filters by tag.
-func (a *API) listProjects(r *http.Request, scope auth.Scope, l identity.List) ([]identity.Project, bool, error) {
+// projectList is list with the four filters by tag.
+func (a *API) projectList(r *http.Request) (identity.List, error) {
 	q := r.URL.Query()
+	l, err := list(q, projectFilters)
+	if err != nil {
+		return l, err
+	}
 	for name, all := range map[string]bool{"tags": true, "tags-any": false, "not-tags": true, "not-tags-any": false} {
 		if !q.Has(name) {
 			continue
 		}
 		ids, err := a.svc.Tagged(r.Context(), strings.Split(q.Get(name), ","), all)
 		if err != nil {
-			return nil, false, err
+			return l, err
 		}
 		if !strings.HasPrefix(name, "not-") {
 			l.Match = append(l.Match, identity.Match{Column: "id", Op: identity.OpIn, Value: ids})
@@ -101,7 +91,7 @@ func (a *API) listProjects(r *http.Request, scope auth.Scope, l identity.List) (
 			l.Match = append(l.Match, identity.Match{Column: "id", Op: identity.OpNotEqual, Value: id})
 		}
 	}
-	return a.svc.Projects(r.Context(), scope, l)
+	return l, nil
 }
 
 // showProject adds the tree around a project as far as it is asked for.

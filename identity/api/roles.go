@@ -16,19 +16,11 @@ func (a *API) roleRoutes() []rest.Route {
 	routes := crud[identity.Role]{
 		path: "/v3/roles", member: "role", plural: "roles", view: roleView,
 		filters: map[string]filter{"name": {column: "name"}, "domain_id": {column: "domain_id"}},
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Role, bool, error) {
-			return a.svc.Roles(r.Context(), s, l)
-		},
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.Role, error) {
-			return a.svc.CreateRole(r.Context(), s, v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.Role, error) {
-			return a.svc.Role(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Role, error) {
-			return a.svc.UpdateRole(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteRole(r.Context(), s, id) },
+		list:    a.svc.Roles,
+		create:  a.svc.CreateRole,
+		get:     a.svc.Role,
+		update:  a.svc.UpdateRole,
+		remove:  a.svc.DeleteRole,
 	}.routes()
 	const implies, implied = "/v3/roles/{prior_role_id}/implies", "/v3/roles/{prior_role_id}/implies/{implied_role_id}"
 	return append(routes,

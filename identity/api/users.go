@@ -57,23 +57,11 @@ func userList(r *http.Request) (identity.List, error) {
 func (a *API) userRoutes() []rest.Route {
 	routes := crud[identity.User]{
 		path: "/v3/users", member: "user", plural: "users", filters: userFilters, view: userView,
-		list: func(r *http.Request, s auth.Scope, _ identity.List) ([]identity.User, bool, error) {
-			l, err := userList(r)
-			if err != nil {
-				return nil, false, err
-			}
-			return a.svc.Users(r.Context(), s, l)
-		},
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.User, error) {
-			return a.svc.CreateUser(r.Context(), s, v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.User, error) {
-			return a.svc.User(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.User, error) {
-			return a.svc.UpdateUser(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteUser(r.Context(), s, id) },
+		query: userList, list: a.svc.Users,
+		create: a.svc.CreateUser,
+		get:    a.svc.User,
+		update: a.svc.UpdateUser,
+		remove: a.svc.DeleteUser,
 	}.routes()
 	return append(routes,
 		rest.On("POST /v3/users/{user_id}/password", "", a.changePassword).Open(),
@@ -120,19 +108,11 @@ func (a *API) projectsOfUser(w http.ResponseWriter, r *http.Request, scope auth.
 func (a *API) groupRoutes() []rest.Route {
 	routes := crud[identity.Group]{
 		path: "/v3/groups", member: "group", plural: "groups", filters: groupFilters, view: groupView,
-		list: func(r *http.Request, s auth.Scope, l identity.List) ([]identity.Group, bool, error) {
-			return a.svc.Groups(r.Context(), s, l)
-		},
-		create: func(r *http.Request, s auth.Scope, v identity.Attrs) (identity.Group, error) {
-			return a.svc.CreateGroup(r.Context(), s, v)
-		},
-		get: func(r *http.Request, s auth.Scope, id string) (identity.Group, error) {
-			return a.svc.Group(r.Context(), s, id)
-		},
-		update: func(r *http.Request, s auth.Scope, id string, v identity.Attrs) (identity.Group, error) {
-			return a.svc.UpdateGroup(r.Context(), s, id, v)
-		},
-		remove: func(r *http.Request, s auth.Scope, id string) error { return a.svc.DeleteGroup(r.Context(), s, id) },
+		list:   a.svc.Groups,
+		create: a.svc.CreateGroup,
+		get:    a.svc.Group,
+		update: a.svc.UpdateGroup,
+		remove: a.svc.DeleteGroup,
 	}.routes()
 	const member = "/v3/groups/{group_id}/users/{user_id}"
 	ends := func(r *http.Request) (group, user string) { return r.PathValue("group_id"), r.PathValue("user_id") }
