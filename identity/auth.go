@@ -5,8 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"time"
+
+	"altostack/kernel/auth"
 )
 
 // Ref names an object by id, or by name within a domain.
@@ -40,19 +41,19 @@ type Ask struct {
 // proof or the scope is fault auth.unauthenticated.
 func (s *Service) Issue(ctx context.Context, p Proof, a Ask) (*Token, error) {
 	start := s.clock.Now()
+	ctx, at := auth.Attempted(ctx)
+	at.Proving, at.Methods = true, p.Methods
 	t, err := s.issue(ctx, p, a)
 	if err != nil {
-		var r *refusal
-		if errors.As(err, &r) {
-			s.log.InfoContext(ctx, "authentication refused", "why", r.why, "methods", p.Methods)
-		}
-		return nil, unauthenticated(err)
+		return nil, s.turnedAway(ctx, at, p, err)
 	}
 	if t.TrustID != "" {
 		if err := s.useTrust(ctx, t.TrustID); err != nil {
 			return nil, unauthenticated(err)
 		}
 	}
+	at.UserID, at.UserName, at.DomainID, at.DomainName = t.User.ID, t.User.Name, t.User.DomainID, t.UserDomain.Name
+	at.ProjectID, at.AuditID = t.Scope.ProjectID, t.AuditIDs[0]
 	s.timings.note(t.AuditIDs[0], start, s.clock.Now().Sub(start))
 	return t, nil
 }
@@ -63,6 +64,9 @@ func (s *Service) issue(ctx context.Context, p Proof, a Ask) (*Token, error) {
 	}
 	c, err := s.authenticate(ctx, p, a)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.needActive(ctx, c.UserID); err != nil {
 		return nil, err
 	}
 	if err := s.chooseScope(ctx, a, &c); err != nil {
@@ -101,4 +105,3 @@ func newAuditID() string {
 	}
 	return base64.RawURLEncoding.EncodeToString(b)
 }
-

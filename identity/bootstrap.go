@@ -73,7 +73,10 @@ func (s *Service) Bootstrap(ctx context.Context, o BootstrapOptions) (Access, er
 				return err
 			}
 		}
-		return nil
+		if s.rules.InactiveDays == 0 {
+			return nil
+		}
+		return s.store.BeginActivity(ctx, tx, s.clock.Now())
 	})
 	return access, err
 }

@@ -14,16 +14,8 @@ func (s *Service) byPassword(ctx context.Context, p Proof, _ Ask, c *Claims) err
 	if err != nil {
 		return err
 	}
-	// An unknown user costs the same time as a wrong password.
-	same, err := s.hasher.matches(ctx, u.PasswordHash, p.Password)
-	if err != nil {
+	if u, err = s.provePassword(ctx, *p.User, u, found, p.Password); err != nil {
 		return err
-	}
-	switch {
-	case !found || !same:
-		return refuse("wrong user or password")
-	case !u.PasswordExpiresAt.IsZero() && !s.clock.Now().Before(u.PasswordExpiresAt):
-		return refuse("the password of user %s expired", u.ID)
 	}
 	return c.prove(u.ID)
 }
@@ -47,4 +39,3 @@ func (s *Service) userOf(ctx context.Context, ref Ref) (u User, found bool, err 
 	}
 	return rows[0], true, nil
 }
-

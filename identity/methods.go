@@ -94,12 +94,8 @@ func (s *Service) byAppCred(ctx context.Context, p Proof, a Ask, c *Claims) erro
 	if err != nil {
 		return err
 	}
-	same, err := s.hasher.matches(ctx, cred.SecretHash, p.Secret)
-	if err != nil {
+	if err := s.proveSecret(ctx, cred, found, p); err != nil {
 		return err
-	}
-	if !found || !same {
-		return refuse("wrong application credential or secret")
 	}
 	c.AppCredID, c.Scope = cred.ID, Scope{ProjectID: cred.ProjectID}
 	return c.prove(cred.UserID)
@@ -124,4 +120,3 @@ func (s *Service) appCredOf(ctx context.Context, p Proof) (a AppCred, found bool
 	}
 	return rows[0], true, nil
 }
-

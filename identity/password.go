@@ -5,100 +5,283 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sync/semaphore"
 
+	"altostack/kernel/auth"
 	"altostack/kernel/clock"
+	"altostack/kernel/fault"
 )
 
+// Hashing is how passwords are kept. The zero value is bcrypt of cost 12.
+type Hashing struct {
+	Algorithm string // of new hashes: bcrypt, bcrypt_sha256, scrypt, pbkdf2_sha512, argon2id; empty: bcrypt
+	Cost      int    // 0: the algorithm's usual one, see costs
+	// Argon2MiB is the memory of one Argon2 hash, MiB; 0: 64.
+	Argon2MiB int
+	// MemoryMiB bounds what all hashes computed at once may hold; 0: 256. A
+	// stored hash that needs more than this never matches.
+	MemoryMiB int
+	// MaxLength is where longer passwords are cut, bytes; 0: 4096. Strict refuses
+	// them instead, and those that bcrypt alone would cut.
+	MaxLength int
+	Strict    bool
+	// Queue is how many may wait for a core; 0: 256. One address may fill half of
+	// it. Who comes later is told to come again, at once.
+	Queue int
+}
+
+func (c Hashing) recipe() (recipe, error) {
+	r := recipe{algorithm: c.Algorithm, cost: c.Cost}
+	if r.algorithm == "" {
+		r.algorithm = algBcrypt
+	}
+	bounds, known := costs[r.algorithm]
+	if !known {
+		return r, fmt.Errorf("password hash %q is not known", r.algorithm)
+	}
+	if r.cost == 0 {
+		r.cost = bounds.usual
+	}
+	if r.cost < bounds.low || r.cost > bounds.high {
+		return r, fmt.Errorf("%s takes a cost from %d to %d, not %d", r.algorithm, bounds.low, bounds.high, r.cost)
+	}
+	switch r.algorithm {
+	case algScrypt:
+		r.block, r.parallel = 8, 1
+	case algArgon2id:
+		r.memoryKiB, r.parallel = uint32(c.Argon2MiB)<<10, 1
+	}
+	if need := r.memory(); need > int64(c.MemoryMiB) {
+		return r, fmt.Errorf("a password hash needs %d MiB, but all together may have %d", need, c.MemoryMiB)
+	}
+	return r, nil
+}
+
 // hasher makes and checks password hashes, as many at once as there are cores:
-// more would only make all of them slower. A password that was verified is
-// recognised for a while by a keyed digest that never leaves the process.
+// more would only make all of them slower. Who finds the queue full is refused at
+// once, so that no number of guesses keeps others from being answered. A password
+// that was verified is recognised for a while by a keyed digest that never leaves
+// the process.
 type hasher struct {
-	cost   int
-	seats  chan struct{}
-	dummy  []byte // what the password of an unknown user is compared with
-	clock  clock.Clock
-	memory time.Duration
-	key    []byte
+	cfg      Hashing
+	want     recipe
+	dummy    recipe // what the password of an unknown user is compared with
+	seats    chan struct{}
+	memory   *semaphore.Weighted
+	waiting  atomic.Int64
+	computed atomic.Int64 // hashes, ever
+	refused  atomic.Int64 // for want of room in the queue
+	clock    clock.Clock
+	keep     time.Duration
+	key      []byte
 
 	mu    sync.Mutex
 	known map[digest]time.Time // of hash and password: until when
+	from  map[string]int       // waiting, by address
 }
 
 // maxKnown bounds the passwords recognised.
 const maxKnown = 4096
 
-func newHasher(cost, seats int, memory time.Duration, c clock.Clock) *hasher {
-	h := &hasher{cost: cost, seats: make(chan struct{}, seats), clock: c, memory: memory, key: make([]byte, 32), known: map[digest]time.Time{}}
-	if _, err := rand.Read(h.key); err != nil {
-		panic(err) // crypto/rand never fails
+func newHasher(cfg Hashing, seats int, keep time.Duration, c clock.Clock) (*hasher, error) {
+	for _, d := range []struct {
+		field *int
+		usual int
+	}{{&cfg.Argon2MiB, 64}, {&cfg.MemoryMiB, 256}, {&cfg.MaxLength, 4096}, {&cfg.Queue, 256}} {
+		if *d.field == 0 {
+			*d.field = d.usual
+		}
 	}
-	return h
+	want, err := cfg.recipe()
+	if err != nil {
+		return nil, err
+	}
+	h := &hasher{cfg: cfg, want: want, seats: make(chan struct{}, seats), memory: semaphore.NewWeighted(int64(cfg.MemoryMiB)), clock: c, keep: keep,
+		key: make([]byte, 32), known: map[digest]time.Time{}, from: map[string]int{}}
+	if _, err := rand.Read(h.key); err != nil {
+		return nil, err
+	}
+	if h.dummy, err = want.decoy(); err != nil {
+		return nil, err
+	}
+	return h, nil
 }
 
-func (h *hasher) sit(ctx context.Context) (stand func(), err error) {
+// decoy is a recipe with a digest that nothing gives, made without computing one:
+// a start must not wait for it.
+func (r recipe) decoy() (recipe, error) {
+	noise := make([]byte, 64)
+	if _, err := rand.Read(noise); err != nil {
+		return r, err
+	}
+	switch r.algorithm {
+	case algBcrypt, algBcryptSHA256:
+		salt, sum := bcryptText.EncodeToString(noise[:16]), bcryptText.EncodeToString(noise[16:39])
+		r.salt, r.stored = []byte(salt), fmt.Sprintf("$2b$%02d$%s%s", r.cost, salt, sum)
+	default:
+		r.salt, r.digest = noise[:16], noise[32:64]
+	}
+	return r, nil
+}
+
+// busy is what somebody is told who would have to wait too long.
+func busy() error {
+	return fault.New(fault.CodeIdentityBusy, "Too many passwords are being checked at the moment.").After(2 * time.Second)
+}
+
+// sit waits for a core, in a queue with an end.
+func (h *hasher) sit(ctx context.Context, r recipe) (stand func(), err error) {
 	select {
 	case h.seats <- struct{}{}:
-		return func() { <-h.seats }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	default:
+		leave, err := h.queue(auth.AttemptOf(ctx).Address)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+		select {
+		case h.seats <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+	if need := r.memory(); need > 0 {
+		if err := h.memory.Acquire(ctx, need); err != nil {
+			<-h.seats
+			return nil, err
+		}
+		return func() { h.memory.Release(need); <-h.seats }, nil
+	}
+	return func() { <-h.seats }, nil
 }
 
-// condense fits any length into bcrypt's 72 bytes without losing what follows.
-func condense(password string) []byte {
-	if len(password) <= 72 {
-		return []byte(password)
+func (h *hasher) queue(address string) (leave func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting.Load() >= int64(h.cfg.Queue) || address != "" && h.from[address] >= max(1, h.cfg.Queue/2) {
+		h.refused.Add(1)
+		return nil, busy()
 	}
-	sum := sha256.Sum256([]byte(password))
-	return sum[:]
+	h.waiting.Add(1)
+	if address != "" {
+		h.from[address]++
+	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.waiting.Add(-1)
+		if h.from[address]--; h.from[address] <= 0 {
+			delete(h.from, address)
+		}
+	}, nil
+}
+
+// cut is what of a password counts. A strict cloud refuses what it would cut.
+func (h *hasher) cut(password string) []byte {
+	if len(password) > h.cfg.MaxLength {
+		password = password[:h.cfg.MaxLength]
+	}
+	return []byte(password)
 }
 
 // hash is slow on purpose; it must not run inside a write.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	stand, err := h.sit(ctx)
+	limit := h.cfg.MaxLength
+	if h.want.algorithm == algBcrypt {
+		limit = min(limit, bcryptMax)
+	}
+	if h.cfg.Strict && len(password) > limit {
+		return "", forbidden("The password length must be less than or equal to %d. The server could not comply with the request because the password is invalid.", limit)
+	}
+	stand, err := h.sit(ctx, h.want)
 	if err != nil {
 		return "", err
 	}
 	defer stand()
-	out, err := bcrypt.GenerateFromPassword(condense(password), h.cost)
-	return string(out), err
+	h.computed.Add(1)
+	return h.want.fresh(h.cut(password))
+}
+
+// verdict is what a comparison found.
+type verdict struct {
+	same  bool
+	known bool // recognised: no hash was computed
+	stale bool // the stored hash is not made as new ones are
 }
 
 // matches compares in constant time; an empty hash, of an unknown user, takes as
 // long as any other and never matches.
 func (h *hasher) matches(ctx context.Context, hash, password string) (bool, error) {
-	mark := h.mark(hash, password)
-	if hash != "" && h.recognised(mark) {
-		return true, nil
+	v, err := h.check(ctx, hash, password)
+	return v.same, err
+}
+
+func (h *hasher) check(ctx context.Context, hash, password string) (v verdict, err error) {
+	r, err := parseHash(hash)
+	if err != nil || r.memory() > int64(h.cfg.MemoryMiB) {
+		return v, h.waste(ctx, password)
 	}
-	stand, err := h.sit(ctx)
+	mark := h.mark(hash, password)
+	if h.recognised(mark) {
+		auth.AttemptOf(ctx).Known = true
+		return verdict{same: true, known: true}, nil
+	}
+	secret := h.cut(password)
+	cutting := false // it was cut as Keystone does: a new hash would ask for more than the old one
+	v.same, err = h.compare(ctx, r, secret, func(n int) { cutting = n == 1 })
+	if v.same {
+		want := h.want
+		if want.algorithm == algBcrypt && len(secret) > bcryptMax {
+			want.algorithm = algBcryptSHA256
+		}
+		v.stale = !r.alike(want) && !cutting
+		h.remember(mark)
+	}
+	return v, err
+}
+
+// compare looks as often as the password asks for, whatever it finds.
+func (h *hasher) compare(ctx context.Context, r recipe, secret []byte, found func(n int)) (same bool, err error) {
+	stand, err := h.sit(ctx, r)
 	if err != nil {
 		return false, err
 	}
 	defer stand()
-	against := []byte(hash)
-	if hash == "" {
-		against = h.nobody()
+	for n := range r.looks(secret) {
+		h.computed.Add(1)
+		if r.matches(secret, n) && !same {
+			same = true
+			found(n)
+		}
 	}
-	same := bcrypt.CompareHashAndPassword(against, condense(password)) == nil
-	if same && hash != "" {
-		h.remember(mark)
-		return true, nil
-	}
-	return false, nil
+	return same, nil
 }
 
-func (h *hasher) nobody() []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.dummy == nil {
-		h.dummy, _ = bcrypt.GenerateFromPassword(h.key, h.cost) // fails on a wrong cost only, as every hash would
+// waste takes as long as a wrong password does.
+func (h *hasher) waste(ctx context.Context, password string) error {
+	_, err := h.compare(ctx, h.dummy, h.cut(password), func(int) {})
+	return err
+}
+
+// usedBefore tells whether a password is one of the hashes'. None is recognised
+// without being computed.
+func (h *hasher) usedBefore(ctx context.Context, password string, hashes []string) (bool, error) {
+	for _, hash := range slices.Backward(hashes) {
+		r, err := parseHash(hash)
+		if err != nil || r.memory() > int64(h.cfg.MemoryMiB) {
+			continue
+		}
+		if same, err := h.compare(ctx, r, h.cut(password), func(int) {}); same || err != nil {
+			return same, err
+		}
 	}
-	return h.dummy
+	return false, nil
 }
 
 func (h *hasher) mark(hash, password string) (d digest) {
@@ -118,7 +301,7 @@ func (h *hasher) recognised(mark digest) bool {
 }
 
 func (h *hasher) remember(mark digest) {
-	if h.memory < 0 {
+	if h.keep < 0 {
 		return
 	}
 	h.mu.Lock()
@@ -129,5 +312,11 @@ func (h *hasher) remember(mark digest) {
 			break
 		}
 	}
-	h.known[mark] = h.clock.Now().Add(h.memory)
+	h.known[mark] = h.clock.Now().Add(h.keep)
+}
+
+// HashesComputed counts the password hashes computed since the start, and those
+// refused because too many waited.
+func (s *Service) HashesComputed() (computed, refused int64) {
+	return s.hasher.computed.Load(), s.hasher.refused.Load()
 }

@@ -71,6 +71,7 @@ type Tables struct {
 // Store is SQL as the domain needs it.
 type Store interface {
 	Tables() Tables
+	LoginStore
 
 	// Ancestors answers the project itself first, then its parents up to its
 	// domain, all without tags.

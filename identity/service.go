@@ -27,8 +27,10 @@ type Config struct {
 	TokenKeys      *KeyRing
 	CredentialKeys *KeyRing
 
-	TokenLife    time.Duration // 0: one hour, as Keystone
-	PasswordCost int           // bcrypt cost; 0: 11
+	TokenLife time.Duration // 0: one hour, as Keystone
+	Hashing   Hashing
+	Rules     Compliance
+	Limits    Limits // of failed authentications
 	// PasswordMemory is how long a verified password is recognised without
 	// hashing it again; 0: five minutes, negative: never.
 	PasswordMemory time.Duration
@@ -45,10 +47,14 @@ type Service struct {
 	ids    id.Source
 	log    *slog.Logger
 
-	cache   *cache
-	hasher  *hasher
-	methods map[string]method // ways to authenticate
-	timings timings
+	cache  *cache
+	hasher *hasher
+	rules  compliance
+	// throttle and turns hold back who guesses.
+	throttle *throttle
+	turns    turns
+	methods  map[string]method // ways to authenticate
+	timings  timings
 	// revision is the last one whose changes the cache has dropped.
 	revision atomic.Int64
 	// shared says that other processes change the rows too.
@@ -64,9 +70,6 @@ func New(cfg Config) (*Service, error) {
 	if cfg.TokenLife == 0 {
 		cfg.TokenLife = time.Hour
 	}
-	if cfg.PasswordCost == 0 {
-		cfg.PasswordCost = 11
-	}
 	if cfg.PasswordMemory == 0 {
 		cfg.PasswordMemory = 5 * time.Minute
 	}
@@ -76,10 +79,17 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, db: cfg.DB, store: cfg.Store, tables: cfg.Store.Tables(), clock: cfg.Clock, ids: cfg.IDs, log: cfg.Log,
 		cache:  newCache(cfg.CacheSize),
-		hasher: newHasher(cfg.PasswordCost, runtime.GOMAXPROCS(0), cfg.PasswordMemory, cfg.Clock),
 		shared: cfg.DB.Dialect == db.PostgreSQL,
 	}
 	s.methods = s.methodTable()
+	var err error
+	if s.hasher, err = newHasher(cfg.Hashing, runtime.GOMAXPROCS(0), cfg.PasswordMemory, cfg.Clock); err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
+	if s.rules, err = newCompliance(cfg.Rules); err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
+	s.throttle = newThrottle(cfg.Limits, cfg.Clock)
 	n, err := s.store.Revision(context.Background(), s.db)
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"altostack/kernel/auth"
@@ -16,7 +17,13 @@ func (s *Service) users() kind[User] {
 
 // User answers one user.
 func (s *Service) User(ctx context.Context, scope auth.Scope, id string) (User, error) {
-	return s.users().get(ctx, s.db, scope, id)
+	u, err := s.users().get(ctx, s.db, scope, id)
+	if err != nil {
+		return u, err
+	}
+	one := []User{u}
+	err = s.showInactive(ctx, s.db, one)
+	return one[0], err
 }
 
 // ownDomain is the domain a list is about: a domain's token sees its own only.
@@ -37,7 +44,11 @@ func ownDomain(scope auth.Scope, l *List) string {
 // Users lists users.
 func (s *Service) Users(ctx context.Context, scope auth.Scope, l List) ([]User, bool, error) {
 	d := ownDomain(scope, &l)
-	return s.users().page(ctx, s.db, scope, l, auth.Target{"target.domain_id": d})
+	rows, more, err := s.users().page(ctx, s.db, scope, l, auth.Target{"target.domain_id": d})
+	if err != nil {
+		return nil, false, err
+	}
+	return rows, more, s.showInactive(ctx, s.db, rows)
 }
 
 // homeDomain is where a new object goes when its body does not say.
@@ -74,10 +85,15 @@ func (s *Service) CreateUser(ctx context.Context, scope auth.Scope, a Attrs) (Us
 	if err := scope.Check(scope.Rule, s.users().target(u)); err != nil {
 		return u, err
 	}
-	if err := s.setPassword(ctx, &u, a); err != nil {
+	hash, has, err := s.newPassword(ctx, a)
+	if err != nil {
 		return u, err
 	}
 	u.apply(a)
+	if u.PasswordHash = hash; has {
+		u.PasswordCreatedAt = s.clock.Now()
+		u.PasswordExpiresAt = s.rules.expiry(u, u.PasswordCreatedAt, false)
+	}
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
 		if err := s.needDomain(ctx, tx, u.DomainID); err != nil {
 			return err
@@ -85,7 +101,10 @@ func (s *Service) CreateUser(ctx context.Context, scope auth.Scope, a Attrs) (Us
 		if err := s.needDefaultProject(ctx, tx, u); err != nil {
 			return err
 		}
-		return s.users().insert(ctx, tx, u, "name "+u.Name+" at domain ID "+u.DomainID)
+		if err := s.users().insert(ctx, tx, u, "name "+u.Name+" at domain ID "+u.DomainID); err != nil {
+			return err
+		}
+		return s.forgive(ctx, tx, u, true)
 	})
 	return u, err
 }
@@ -101,21 +120,21 @@ func (s *Service) needDefaultProject(ctx context.Context, r db.Reader, u User) e
 	return err
 }
 
-func (s *Service) setPassword(ctx context.Context, u *User, a Attrs) error {
+// newPassword hashes the password that an administrator sets; null takes the
+// present one away.
+func (s *Service) newPassword(ctx context.Context, a Attrs) (hash string, has bool, err error) {
 	v, has := a["password"]
 	if !has {
-		return nil
+		return "", false, nil
 	}
 	delete(a, "password")
-	u.PasswordHash, u.PasswordCreatedAt = "", s.clock.Now()
-	if password, ok := v.(string); ok {
-		hash, err := s.hasher.hash(ctx, password)
-		if err != nil {
-			return err
-		}
-		u.PasswordHash = hash
+	if err := s.rules.validate(v); err != nil {
+		return "", true, err
 	}
-	return nil
+	if password, ok := v.(string); ok {
+		hash, err = s.hasher.hash(ctx, password)
+	}
+	return hash, true, err
 }
 
 func (u *User) apply(a Attrs) {
@@ -133,13 +152,12 @@ func (s *Service) UpdateUser(ctx context.Context, scope auth.Scope, id string, a
 	if _, err := s.User(ctx, scope, id); err != nil {
 		return User{}, err
 	}
-	var hashed User
-	_, password := a["password"]
-	if err := s.setPassword(ctx, &hashed, a); err != nil {
+	hash, password, err := s.newPassword(ctx, a)
+	if err != nil {
 		return User{}, err
 	}
 	var u User
-	err := s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
+	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
 		old, err := s.users().get(ctx, tx, scope, id)
 		if err != nil {
 			return err
@@ -150,7 +168,12 @@ func (s *Service) UpdateUser(ctx context.Context, scope auth.Scope, id string, a
 			return invalid("domain_id", "Cannot change the domain of user %s.", id)
 		}
 		if password {
-			u.PasswordHash, u.PasswordCreatedAt = hashed.PasswordHash, hashed.PasswordCreatedAt
+			if err := s.replacePassword(ctx, tx, &u, hash, false); err != nil {
+				return err
+			}
+		}
+		if err := s.forgive(ctx, tx, u, a["enabled"] != nil); err != nil {
+			return err
 		}
 		if err := s.needDefaultProject(ctx, tx, u); err != nil {
 			return err
@@ -191,22 +214,20 @@ func (s *Service) removeUser(ctx context.Context, tx *db.Tx, e *effects, id stri
 	return err
 }
 
-// ChangePassword lets users change their own with the old one as proof; it needs
-// no token.
+// ChangePassword lets users change their own with the old one as proof, also
+// after it expired; it needs no token.
 func (s *Service) ChangePassword(ctx context.Context, id, original, password string) error {
+	ctx, at := auth.Attempted(ctx)
 	u, found, err := s.tables.Users.Get(ctx, s.db, id)
 	if err != nil {
 		return err
 	}
-	same, err := s.hasher.matches(ctx, u.PasswordHash, original)
-	if err != nil {
+	u, err = s.provePassword(ctx, Ref{ID: id}, u, found, original)
+	if err != nil && !errors.Is(err, errExpired) {
+		return s.turnedAway(ctx, at, Proof{Methods: []string{"password"}, Password: original}, err)
+	}
+	if err := s.mayReplace(ctx, u, password); err != nil {
 		return err
-	}
-	if !found || !same || !u.Enabled {
-		return unauthenticated(refuse("wrong user or password"))
-	}
-	if locked, _ := u.Options["lock_password"].(bool); locked {
-		return forbidden("You are not authorized to perform the requested action: change_password.")
 	}
 	hash, err := s.hasher.hash(ctx, password)
 	if err != nil {
@@ -217,10 +238,12 @@ func (s *Service) ChangePassword(ctx context.Context, id, original, password str
 		if err != nil {
 			return err
 		}
-		if !found || now.PasswordHash != u.PasswordHash { // changed since it was compared
+		if !found || !now.Enabled || now.PasswordHash != u.PasswordHash { // changed since it was compared
 			return unauthenticated(refuse("the password changed meanwhile"))
 		}
-		now.PasswordHash, now.PasswordCreatedAt = hash, s.clock.Now()
+		if err := s.replacePassword(ctx, tx, &now, hash, true); err != nil {
+			return err
+		}
 		e.revoked(userKey(id))
 		return s.tables.Users.Save(ctx, tx, now)
 	})

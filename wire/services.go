@@ -98,7 +98,7 @@ func (s *System) openIdentity() error {
 		return fmt.Errorf("credential keys: %w", err)
 	}
 	s.identity, err = identity.New(identity.Config{DB: s.db, Store: identitystore.New(), Clock: s.clock, IDs: s.ids, Log: s.log, TokenKeys: tokens, CredentialKeys: credentials,
-		TokenLife: s.opt.Config.Duration("token_ttl"), PasswordCost: s.opt.Config.Int("password_cost")})
+		TokenLife: s.opt.Config.Duration("token_ttl"), Hashing: hashing(s.opt.Config), Rules: compliance(s.opt.Config), Limits: limits(s.opt.Config)})
 	return err
 }
 

@@ -61,7 +61,7 @@ func On(t testing.TB, d *db.DB) *Cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.config = identity.Config{DB: d, Store: store.New(), Clock: c.Clock, IDs: id.Random{}, Log: slog.New(slog.DiscardHandler), TokenKeys: c.Keys, CredentialKeys: credentials, PasswordCost: 4}
+	c.config = identity.Config{DB: d, Store: store.New(), Clock: c.Clock, IDs: id.Random{}, Log: slog.New(slog.DiscardHandler), TokenKeys: c.Keys, CredentialKeys: credentials, Hashing: identity.Hashing{Cost: 4}}
 	c.Forget(t)
 	c.Options = identity.BootstrapOptions{AdminPassword: "admin's", DemoPassword: "demo's", Services: Catalog, ServiceUsers: []string{"nova", "glance"}, Demo: true}
 	if c.Access, err = c.Service.Bootstrap(t.Context(), c.Options); err != nil {

@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -41,7 +42,26 @@ var Keys = []Key{
 	{Name: "external_cidr", Default: "", Meaning: "range of the external network 'public'; empty: a free one of 172.24.0.0/14 is taken at first start"},
 	{Name: "masquerade", Default: "true", Meaning: "let guests reach what this machine reaches, through its address", check: boolean},
 	{Name: "token_ttl", Default: "1h", Meaning: "life of a token", check: duration},
-	{Name: "password_cost", Default: "12", Meaning: "bcrypt cost of new passwords", check: whole(4, 20)},
+	{Name: "password_hash_algorithm", Default: "bcrypt", Meaning: "of new password hashes: bcrypt, bcrypt_sha256, scrypt, pbkdf2_sha512 or argon2id; others are rehashed at the next login", check: oneOf("bcrypt", "bcrypt_sha256", "scrypt", "pbkdf2_sha512", "argon2id")},
+	{Name: "password_cost", Default: "0", Meaning: "cost of new password hashes; 0: the algorithm's usual one, bcrypt 12, scrypt 16, pbkdf2_sha512 60000, argon2id 3", check: whole(0, 10_000_000)},
+	{Name: "password_argon2_mib", Default: "64", Meaning: "memory of one argon2id hash, MiB", check: whole(1, 4096)},
+	{Name: "password_hash_memory_mib", Default: "256", Meaning: "memory of all password hashes that are computed at once, MiB", check: whole(1, 65536)},
+	{Name: "password_hash_queue", Default: "256", Meaning: "logins that may wait for a core to hash on; more are answered 503 at once", check: whole(1, 100000)},
+	{Name: "max_password_length", Default: "4096", Meaning: "bytes of a password that count", check: whole(1, 4096)},
+	{Name: "strict_password_check", Default: "false", Meaning: "refuse passwords that are longer than that, or than bcrypt's 72 bytes", check: boolean},
+	{Name: "lockout_failure_attempts", Default: "0", Meaning: "failed logins that lock an account; 0: never", check: whole(0, 1000)},
+	{Name: "lockout_duration", Default: "30m", Meaning: "time for which it is locked; 0s: until an administrator updates the user", check: span},
+	{Name: "disable_user_account_days_inactive", Default: "0", Meaning: "days without a login after which a user counts as disabled; 0: never", check: whole(0, 36500)},
+	{Name: "password_expires_days", Default: "0", Meaning: "life of a password in days; 0: for ever", check: whole(0, 36500)},
+	{Name: "unique_last_password_count", Default: "0", Meaning: "passwords, the present one included, that a new one must differ from", check: whole(0, 100)},
+	{Name: "minimum_password_age", Default: "0", Meaning: "days before users may change a password that they chose", check: whole(0, 36500)},
+	{Name: "password_regex", Default: "", Meaning: "what a password must match; conditions (?=…) and (?!…) may stand at its start"},
+	{Name: "password_regex_description", Default: "", Meaning: "that in words, for who chose one that does not match"},
+	{Name: "change_password_upon_first_use", Default: "false", Meaning: "a password that an administrator set must be changed before it gives a token", check: boolean},
+	{Name: "auth_failures_per_address", Default: "120", Meaning: "failed authentications per minute from one address before it is answered 429; 0: no limit", check: whole(0, 1_000_000)},
+	{Name: "auth_failures_per_account", Default: "30", Meaning: "failed authentications per minute for one account before it is answered 429; 0: no limit", check: whole(0, 1_000_000)},
+	{Name: "trusted_proxies", Default: "", Meaning: "addresses or networks of proxies, with commas, whose X-Forwarded-For says who calls", check: networks},
+	{Name: "audit_retention", Default: "2160h", Meaning: "time for which audit events are kept; 0s: for ever", check: span},
 	{Name: "boot_deadline", Default: "5m", Meaning: "time after which a server that is not ACTIVE is undone and put to ERROR", check: duration},
 	{Name: "demo", Default: "true", Meaning: "make the demo project with its networks, flavors and image at first start", check: boolean},
 	{Name: "log_level", Default: "info", Meaning: "debug, info, warn or error", check: oneOf("debug", "info", "warn", "error")},
@@ -87,6 +107,35 @@ func duration(s string) error {
 	}
 	return nil
 }
+
+func span(s string) error {
+	if d, err := time.ParseDuration(s); err != nil || d < 0 {
+		return fmt.Errorf("want a duration such as 90s, 5m or 1h, or 0s")
+	}
+	return nil
+}
+
+// Networks reads addresses and networks that are separated by commas.
+func Networks(s string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(part)
+		if err != nil {
+			ip, err := netip.ParseAddr(part)
+			if err != nil {
+				return nil, fmt.Errorf("%q is no address and no network", part)
+			}
+			p = netip.PrefixFrom(ip, ip.BitLen())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func networks(s string) error { _, err := Networks(s); return err }
 
 // Value is a setting in force.
 type Value struct {

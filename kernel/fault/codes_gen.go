@@ -78,10 +78,12 @@ const (
 	CodeFilevolumeBadSource              Code = "filevolume.bad_source"
 	CodeFilevolumeBusy                   Code = "filevolume.busy"
 	CodeFilevolumeNotFound               Code = "filevolume.not_found"
+	CodeIdentityBusy                     Code = "identity.busy"
 	CodeIdentityDuplicate                Code = "identity.duplicate"
 	CodeIdentityForbidden                Code = "identity.forbidden"
 	CodeIdentityInUse                    Code = "identity.in_use"
 	CodeIdentityInvalid                  Code = "identity.invalid"
+	CodeIdentityLimited                  Code = "identity.limited"
 	CodeIdentityNotFound                 Code = "identity.not_found"
 	CodeImageBadContentType              Code = "image.bad_content_type"
 	CodeImageConflict                    Code = "image.conflict"
@@ -92,6 +94,9 @@ const (
 	CodeImageIdTaken                     Code = "image.id_taken"
 	CodeImageInvalid                     Code = "image.invalid"
 	CodeImageMemberExists                Code = "image.member_exists"
+	CodeImageMetadefExists               Code = "image.metadef_exists"
+	CodeImageMetadefNotFound             Code = "image.metadef_not_found"
+	CodeImageMetadefProtected            Code = "image.metadef_protected"
 	CodeImageNoSpace                     Code = "image.no_space"
 	CodeImageNotFound                    Code = "image.not_found"
 	CodeImageOverQuota                   Code = "image.over_quota"
@@ -316,10 +321,12 @@ var definitions = map[Code]Definition{
 	CodeFilevolumeBadSource:              {Code: CodeFilevolumeBadSource, Kind: Invalid, Type: "", Hint: "Choose another source.", Meaning: "What the volume should start from cannot be used."},
 	CodeFilevolumeBusy:                   {Code: CodeFilevolumeBusy, Kind: Conflict, Type: "", Hint: "Detach the volume or stop its server first; on XFS or btrfs neither is needed.", Meaning: "The volume is being written, and its file system cannot copy it at one instant."},
 	CodeFilevolumeNotFound:               {Code: CodeFilevolumeNotFound, Kind: NotFound, Type: "", Hint: "Check the volume's id.", Meaning: "The backend has no such volume or snapshot."},
+	CodeIdentityBusy:                     {Code: CodeIdentityBusy, Kind: Unavailable, Type: "", Hint: "Try again in a moment.", Meaning: "More passwords wait to be checked than can be soon."},
 	CodeIdentityDuplicate:                {Code: CodeIdentityDuplicate, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "An object of the same name, or with the same content, exists."},
 	CodeIdentityForbidden:                {Code: CodeIdentityForbidden, Kind: Forbidden, Type: "", Hint: "", Meaning: "The state of the object does not allow the change."},
 	CodeIdentityInUse:                    {Code: CodeIdentityInUse, Kind: Forbidden, Type: "", Hint: "", Meaning: "Something else still needs the object."},
 	CodeIdentityInvalid:                  {Code: CodeIdentityInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "A value contradicts what is there."},
+	CodeIdentityLimited:                  {Code: CodeIdentityLimited, Kind: TooMany, Type: "", Hint: "Wait before the next attempt.", Meaning: "Too many failed authentications from one address or for one account."},
 	CodeIdentityNotFound:                 {Code: CodeIdentityNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The object named does not exist, or the caller may not know of it."},
 	CodeImageBadContentType:              {Code: CodeImageBadContentType, Kind: UnsupportedType, Type: "", Hint: "", Meaning: "The request's type is not one that this call takes."},
 	CodeImageConflict:                    {Code: CodeImageConflict, Kind: Conflict, Type: "", Hint: "", Meaning: "The image is in a state that does not allow it."},
@@ -330,6 +337,9 @@ var definitions = map[Code]Definition{
 	CodeImageIdTaken:                     {Code: CodeImageIdTaken, Kind: Conflict, Type: "", Hint: "Choose another id, or leave it out.", Meaning: "An image of that id exists."},
 	CodeImageInvalid:                     {Code: CodeImageInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "A field of an image, a member or a query is not valid."},
 	CodeImageMemberExists:                {Code: CodeImageMemberExists, Kind: Conflict, Type: "", Hint: "", Meaning: "The project is a member of the image already."},
+	CodeImageMetadefExists:               {Code: CodeImageMetadefExists, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "A metadata definition of that name exists."},
+	CodeImageMetadefNotFound:             {Code: CodeImageMetadefNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such metadata definition, or none that the caller may see."},
+	CodeImageMetadefProtected:            {Code: CodeImageMetadefProtected, Kind: Forbidden, Type: "", Hint: "Set the namespace's protected to false first.", Meaning: "The metadata definition's namespace is protected."},
 	CodeImageNoSpace:                     {Code: CodeImageNoSpace, Kind: Unavailable, Type: "", Hint: "Ask the operator to free space in the image store.", Meaning: "The store has no room."},
 	CodeImageNotFound:                    {Code: CodeImageNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such image, or none that the caller may see."},
 	CodeImageOverQuota:                   {Code: CodeImageOverQuota, Kind: OverQuota, Type: "", Hint: "Delete images, or ask the operator for a higher limit.", Meaning: "The project has as much as it may have."},

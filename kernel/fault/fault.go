@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind picks the HTTP status, in one place: kernel/rest.
@@ -49,7 +50,9 @@ type Fault struct {
 	Type    string // exception name where a dialect shows one (Neutron); empty: the code's own
 	// Extra are members that a dialect adds to its body (max_version, receipt).
 	Extra map[string]any
-	cause error // never leaves the process
+	// RetryAfter is when to come again, for whom has to wait; zero: not said.
+	RetryAfter time.Duration
+	cause      error // never leaves the process
 }
 
 // Error is for logs; clients get Message and Hint.
@@ -103,6 +106,9 @@ func (f *Fault) WithExtra(key string, value any) *Fault {
 	f.Extra[key] = value
 	return f
 }
+
+// After says when to come again.
+func (f *Fault) After(d time.Duration) *Fault { f.RetryAfter = d; return f }
 
 // From finds the fault in err, or wraps err as an internal one whose cause only
 // the log shows.
