@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -135,6 +136,8 @@ type answer struct {
 	http.ResponseWriter
 	status int
 	head   bool
+	shows  bool   // whose object is of interest
+	object string // its id
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -150,6 +153,11 @@ func (a *answer) Write(b []byte) (int, error) {
 	}
 	if a.head {
 		return len(b), nil
+	}
+	if a.shows {
+		if a.shows = false; a.status < 300 {
+			a.object = objectID(b)
+		}
 	}
 	return a.ResponseWriter.Write(b)
 }
@@ -187,6 +195,9 @@ func (a *API) refuse(w *answer, r *http.Request, err error) {
 	}
 	if status == http.StatusUnauthorized && a.AuthURL != "" {
 		h.Set("Www-Authenticate", fmt.Sprintf("Keystone uri=%q", a.AuthURL))
+	}
+	if f.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 	}
 	contentType, body := a.Dialect.Body(r, f, status, telemetry.RequestID(r.Context()))
 	_ = WriteBytes(w, status, contentType, body)

@@ -43,6 +43,7 @@ type API struct {
 	Range    *microversion.Range // nil: no microversions
 	Schemas  Schemas             // nil: handlers validate
 	Metrics  *Metrics            // nil: none
+	Audit    Auditor             // nil: acts are not kept
 	AuthURL  string              // for WWW-Authenticate
 	MaxBody  int64               // bytes of a JSON body; 0: 114688, as oslo.middleware
 	Deadline time.Duration       // of a request that is not a stream; 0: one minute
@@ -102,6 +103,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		if call.route != nil {
 			call.route.observe(out.status, a.Clock.Now().Sub(start))
+			if call.attempt != nil && a.Audit != nil {
+				call.acted(out, r)
+			}
 		}
 	}()
 	if err := call.run(out, r); err != nil {
@@ -114,6 +118,10 @@ type call struct {
 	api   *API
 	start time.Time
 	route *bound
+
+	principal *auth.Principal
+	attempt   *auth.Attempt // of a request that may change something
+	values    []string      // of the path's parameters
 }
 
 func (c *call) run(w *answer, r *http.Request) error {
@@ -160,6 +168,7 @@ func (c *call) run(w *answer, r *http.Request) error {
 	if c.route, err = choose(candidates, body, version); err != nil {
 		return err
 	}
+	c.values = values
 	for i, name := range c.route.names {
 		r.SetPathValue(name, values[i])
 	}
@@ -169,6 +178,10 @@ func (c *call) run(w *answer, r *http.Request) error {
 // enter decides the policy, validates the body and calls the handler.
 func (c *call) enter(w *answer, r *http.Request, p *auth.Principal, authErr error, v microversion.Version, body any) error {
 	a, route := c.api, c.route
+	if route.acts() { // before anything can be refused
+		c.attempt, c.principal = &auth.Attempt{Address: Address(r)}, p
+		w.shows = a.Audit != nil && route.Method == http.MethodPost
+	}
 	var scope auth.Scope
 	if !route.open {
 		if authErr != nil {
@@ -194,6 +207,9 @@ func (c *call) enter(w *answer, r *http.Request, p *auth.Principal, authErr erro
 		ctx = auth.With(telemetry.Label(ctx, telemetry.KeyProjectID, p.ProjectID), p)
 	}
 	ctx = context.WithValue(ctx, startKey{}, c.start)
+	if c.attempt != nil {
+		ctx = auth.Attempting(ctx, c.attempt)
+	}
 	if !route.stream {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, a.Deadline)

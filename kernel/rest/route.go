@@ -30,6 +30,7 @@ type Route struct {
 
 	open    bool  // no token needed
 	inside  bool  // the rule needs the object's attributes: the handler decides it
+	proves  bool  // a GET that authenticates
 	stream  bool  // the body is bytes, not JSON, and is not limited or read here
 	maxBody int64 // 0: the API's limit
 }
