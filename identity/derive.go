@@ -57,7 +57,7 @@ func (s *Service) grant(ctx context.Context, c Claims, own ...string) (*Token, e
 		return nil, refuse("the token was revoked")
 	}
 	t := *base
-	t.Claims = c
+	t.Claims, t.text = c, &text{}
 	t.keys = append(base.keys[:len(base.keys):len(base.keys)], chainKey(c.chain()), auditKey(c.AuditIDs[0]))
 	if len(own) > 0 {
 		dead, err := s.store.RevokedSince(ctx, s.db, c.Revision, own)

@@ -17,9 +17,11 @@ type Claims struct {
 	Methods   []string
 	Scope     Scope
 	AppCredID string
-	TrustID   string    // UserID is the trustee then
-	IssuedAt  time.Time // whole microseconds
-	ExpiresAt time.Time
+	TrustID   string // UserID is the trustee then
+	// AccessTokenID is the OAuth1 access token that the roles come from.
+	AccessTokenID string
+	IssuedAt      time.Time // whole microseconds
+	ExpiresAt     time.Time
 	// AuditIDs are the token's own and, for one got with another token, that of
 	// the first of the chain.
 	AuditIDs []string
@@ -161,9 +163,10 @@ type Token struct {
 	Trust         *Trust
 	AccessRules   []AccessRule
 	Principal     *auth.Principal
-	keys          []string  // what it depends on
-	targets       []string  // where assignments that matter are made
-	origin        string    // whose roles a trust lends
+	keys          []string // what it depends on
+	targets       []string // where assignments that matter are made
+	origin        string   // whose roles a trust lends
+	text          *text
 	barred        int64     // newest revision that revoked something of keys
 	until         time.Time // end of what the token leans on, if before its own; zero: none
 }

@@ -1,8 +1,11 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"altostack/identity"
@@ -141,17 +144,43 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request, _ auth.Scope) error 
 	return a.answerToken(w, r, http.StatusCreated, t)
 }
 
+// answerToken puts the token and its project's catalog together, both of which are
+// kept as text: this is what every other call of the cloud begins with.
 func (a *API) answerToken(w http.ResponseWriter, r *http.Request, status int, t *identity.Token) error {
-	body := tokenView(t)
-	if !t.Unscoped() && !r.URL.Query().Has("nocatalog") {
-		entries, err := a.svc.Catalog(r.Context(), t.Claims.Scope.ProjectID, t.User.ID)
+	spell := func(t *identity.Token) ([]byte, error) { return json.Marshal(tokenView(t)) }
+	keep := t.Text
+	if status == http.StatusCreated { // most tokens are shown once
+		keep = func(func(*identity.Token) ([]byte, error)) ([]byte, error) { return spell(t) }
+	}
+	head, err := keep(spell)
+	if err != nil {
+		return err
+	}
+	b := bodies.Get().(*bytes.Buffer)
+	defer bodies.Put(b)
+	b.Reset()
+	b.WriteString(`{"token": `)
+	b.Write(head[:len(head)-1])
+	if !t.Unscoped() && !hasQuery(r, "nocatalog") {
+		catalog, err := a.svc.CatalogText(r.Context(), t.Claims.Scope.ProjectID, t.User.ID, func(entries []identity.CatalogEntry) ([]byte, error) {
+			return json.Marshal(catalogView(entries))
+		})
 		if err != nil {
 			return err
 		}
-		body["catalog"] = catalogView(entries)
+		b.WriteString(`, "catalog": `)
+		b.Write(catalog)
 	}
+	b.WriteString("}}")
 	w.Header().Add("Vary", "X-Auth-Token")
-	return one(w, status, "token", body)
+	return rest.WriteBytes(w, status, "application/json", b.Bytes())
+}
+
+// bodies are the answers being put together.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func hasQuery(r *http.Request, name string) bool {
+	return r.URL.RawQuery != "" && r.URL.Query().Has(name)
 }
 
 // instant is how tokens spell times; stamp how other objects do.
