@@ -37,10 +37,7 @@ func manages(scope auth.Scope) error {
 	if scope.Principal != nil && scope.AppCredID != "" && scope.AppCredRestricted {
 		return forbidden("You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for managing additional application credentials.")
 	}
-	if scope.Principal != nil && scope.TrustID != "" {
-		return forbidden("You are not authorized to perform the requested action: A token made by a trust cannot be used for managing credentials.")
-	}
-	return nil
+	return undelegated(scope)
 }
 
 func ofUser(id string) auth.Target { return auth.Target{"user_id": id, "target.user.id": id} }

@@ -14,13 +14,14 @@ const (
 	keyAll     = "all"
 )
 
-func userKey(id string) string    { return "user:" + id }
-func groupKey(id string) string   { return "group:" + id }
-func projectKey(id string) string { return "project:" + id }
-func domainKey(id string) string  { return "domain:" + id }
-func appCredKey(id string) string { return "appcred:" + id }
-func auditKey(id string) string   { return "audit:" + id }
-func chainKey(id string) string   { return "chain:" + id }
+func userKey(id string) string       { return "user:" + id }
+func groupKey(id string) string      { return "group:" + id }
+func projectKey(id string) string    { return "project:" + id }
+func domainKey(id string) string     { return "domain:" + id }
+func appCredKey(id string) string    { return "appcred:" + id }
+func credentialKey(id string) string { return "credential:" + id }
+func auditKey(id string) string      { return "audit:" + id }
+func chainKey(id string) string      { return "chain:" + id }
 
 type digest = [sha256.Size]byte
 
@@ -31,6 +32,7 @@ type entry struct {
 	again  *auth.Principal // the token's principal, marked as cached
 	expiry int64           // microseconds
 	keys   []string
+	secret string // of an access key
 }
 
 // cache remembers derived tokens by digest, and who depends on what. An entry is

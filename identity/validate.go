@@ -56,14 +56,19 @@ func (s *Service) look(ctx context.Context, d digest, token string) (*Token, err
 
 // remember keeps t unless something changed since before.
 func (s *Service) remember(d digest, t *Token, before int64) {
+	s.cache.put(d, entryOf(t), func() bool { return s.revision.Load() == before })
+}
+
+// entryOf is a token as the cache keeps it: until its end, or that of what it leans
+// on.
+func entryOf(t *Token) *entry {
 	again := *t.Principal
 	again.Cached = true
 	expiry := t.ExpiresAt
 	if !t.until.IsZero() && t.until.Before(expiry) {
 		expiry = t.until
 	}
-	e := &entry{token: t, again: &again, expiry: expiry.UnixMicro(), keys: t.keys}
-	s.cache.put(d, e, func() bool { return s.revision.Load() == before })
+	return &entry{token: t, again: &again, expiry: expiry.UnixMicro(), keys: t.keys}
 }
 
 // IssueService answers a token for one of the built-in service users, in the

@@ -51,5 +51,5 @@ func (a *API) createEC2(w http.ResponseWriter, r *http.Request, scope auth.Scope
 }
 
 func ec2View(r *http.Request, p identity.EC2Pair) object {
-	return view(r, nil, "users/"+p.UserID+"/credentials/OS-EC2/"+p.Access, object{"user_id": p.UserID, "tenant_id": p.ProjectID, "access": p.Access, "secret": p.Secret, "trust_id": nil})
+	return view(r, nil, "users/"+p.UserID+"/credentials/OS-EC2/"+p.Access, object{"user_id": p.UserID, "tenant_id": p.ProjectID, "access": p.Access, "secret": p.Secret, "trust_id": orNull(p.TrustID)})
 }

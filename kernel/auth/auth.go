@@ -28,6 +28,7 @@ type Principal struct {
 	AppCredID                    string // application credential the token came from
 	AppCredRestricted            bool
 	TrustID, TrustorID           string
+	AccessTokenID                string // OAuth1 access token it came from
 	// AccessRules, where not nil, are the only calls the token may make.
 	AccessRules []AccessRule
 	// Cached says that the token was answered from the verified local cache.
@@ -38,6 +39,12 @@ type Principal struct {
 
 // HasRole reports whether the bearer has the role; name is in lower case.
 func (p *Principal) HasRole(name string) bool { return p != nil && slices.Contains(p.Roles, name) }
+
+// Delegated tells whether the token only lends its user's rights: it came from a
+// trust, an application credential or an OAuth1 access token, each for one project.
+func (p *Principal) Delegated() bool {
+	return p != nil && (p.TrustID != "" || p.AppCredID != "" || p.AccessTokenID != "")
+}
 
 // IsAdmin reports whether the bearer has the role admin.
 func (p *Principal) IsAdmin() bool { return p.HasRole("admin") }
