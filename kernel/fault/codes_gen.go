@@ -179,6 +179,22 @@ const (
 	CodeNetworkSubnetNotFound            Code = "network.subnet_not_found"
 	CodeNetworkSubnetpoolNotFound        Code = "network.subnetpool_not_found"
 	CodeNetworkTagNotFound               Code = "network.tag_not_found"
+	CodeObjectstoreAccountGone           Code = "objectstore.account_gone"
+	CodeObjectstoreAccountNotFound       Code = "objectstore.account_not_found"
+	CodeObjectstoreBadName               Code = "objectstore.bad_name"
+	CodeObjectstoreBadPart               Code = "objectstore.bad_part"
+	CodeObjectstoreContainerNotEmpty     Code = "objectstore.container_not_empty"
+	CodeObjectstoreContainerNotFound     Code = "objectstore.container_not_found"
+	CodeObjectstoreCorrupt               Code = "objectstore.corrupt"
+	CodeObjectstoreEtagMismatch          Code = "objectstore.etag_mismatch"
+	CodeObjectstoreExists                Code = "objectstore.exists"
+	CodeObjectstoreNoSpace               Code = "objectstore.no_space"
+	CodeObjectstoreObjectNotFound        Code = "objectstore.object_not_found"
+	CodeObjectstorePolicyConflict        Code = "objectstore.policy_conflict"
+	CodeObjectstoreRefused               Code = "objectstore.refused"
+	CodeObjectstoreTooLarge              Code = "objectstore.too_large"
+	CodeObjectstoreUploadCut             Code = "objectstore.upload_cut"
+	CodeObjectstoreUploadNotFound        Code = "objectstore.upload_not_found"
 	CodePageBadLimit                     Code = "page.bad_limit"
 	CodePageBadMarker                    Code = "page.bad_marker"
 	CodePageBadSort                      Code = "page.bad_sort"
@@ -422,6 +438,22 @@ var definitions = map[Code]Definition{
 	CodeNetworkSubnetNotFound:            {Code: CodeNetworkSubnetNotFound, Kind: NotFound, Type: "SubnetNotFound", Hint: "", Meaning: "No subnet that the caller sees has the id."},
 	CodeNetworkSubnetpoolNotFound:        {Code: CodeNetworkSubnetpoolNotFound, Kind: NotFound, Type: "SubnetPoolNotFound", Hint: "", Meaning: "No subnet pool that the caller sees has the id."},
 	CodeNetworkTagNotFound:               {Code: CodeNetworkTagNotFound, Kind: NotFound, Type: "TagNotFound", Hint: "", Meaning: "The resource does not carry the tag."},
+	CodeObjectstoreAccountGone:           {Code: CodeObjectstoreAccountGone, Kind: Gone, Type: "", Hint: "", Meaning: "The account was deleted."},
+	CodeObjectstoreAccountNotFound:       {Code: CodeObjectstoreAccountNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such account."},
+	CodeObjectstoreBadName:               {Code: CodeObjectstoreBadName, Kind: Invalid, Type: "", Hint: "", Meaning: "The name of a container or an object cannot be."},
+	CodeObjectstoreBadPart:               {Code: CodeObjectstoreBadPart, Kind: Invalid, Type: "", Hint: "List the parts, and name those that are there in ascending order.", Meaning: "An upload is completed with parts that are not there."},
+	CodeObjectstoreContainerNotEmpty:     {Code: CodeObjectstoreContainerNotEmpty, Kind: Conflict, Type: "", Hint: "Delete its objects first.", Meaning: "The container holds objects or versions."},
+	CodeObjectstoreContainerNotFound:     {Code: CodeObjectstoreContainerNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such container."},
+	CodeObjectstoreCorrupt:               {Code: CodeObjectstoreCorrupt, Kind: Internal, Type: "", Hint: "Upload the object again.", Meaning: "The stored bytes of an object are damaged or missing."},
+	CodeObjectstoreEtagMismatch:          {Code: CodeObjectstoreEtagMismatch, Kind: Invalid, Type: "", Hint: "Upload the object again.", Meaning: "The bytes that arrived are not those that the request's checksum names."},
+	CodeObjectstoreExists:                {Code: CodeObjectstoreExists, Kind: Precondition, Type: "", Hint: "", Meaning: "An object of this name exists and the request forbids to replace it."},
+	CodeObjectstoreNoSpace:               {Code: CodeObjectstoreNoSpace, Kind: Unavailable, Type: "", Hint: "Ask the operator to free space in the object store.", Meaning: "The store has no room."},
+	CodeObjectstoreObjectNotFound:        {Code: CodeObjectstoreObjectNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such object or version, or its time is up."},
+	CodeObjectstorePolicyConflict:        {Code: CodeObjectstorePolicyConflict, Kind: Conflict, Type: "", Hint: "Leave the storage policy out, or use another container.", Meaning: "The container has another storage policy."},
+	CodeObjectstoreRefused:               {Code: CodeObjectstoreRefused, Kind: Invalid, Type: "", Hint: "", Meaning: "The request does not fit the protocol; the status and the message say how."},
+	CodeObjectstoreTooLarge:              {Code: CodeObjectstoreTooLarge, Kind: TooLarge, Type: "", Hint: "Upload it in segments.", Meaning: "The object is larger than one object may be."},
+	CodeObjectstoreUploadCut:             {Code: CodeObjectstoreUploadCut, Kind: Invalid, Type: "", Hint: "Upload it again.", Meaning: "The object's bytes did not arrive whole."},
+	CodeObjectstoreUploadNotFound:        {Code: CodeObjectstoreUploadNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such upload in parts."},
 	CodePageBadLimit:                     {Code: CodePageBadLimit, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Send a positive whole number.", Meaning: "The limit is not a number of 0 or more."},
 	CodePageBadMarker:                    {Code: CodePageBadMarker, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Start again without a marker.", Meaning: "The marker names nothing that the caller may see."},
 	CodePageBadSort:                      {Code: CodePageBadSort, Kind: Invalid, Type: "HTTPBadRequest", Hint: "Sort by an attribute that the reference lists as a sort key.", Meaning: "The sort key or direction is unknown."},
