@@ -148,6 +148,36 @@ func (k kind[T]) page(ctx context.Context, r db.Reader, scope auth.Scope, l List
 	return k.table.Page(ctx, r, l.Page, l.Match...)
 }
 
+// need wants an object to be there.
+func (k kind[T]) need(ctx context.Context, r db.Reader, id string) error {
+	_, found, err := k.table.Get(ctx, r, id)
+	if err == nil && !found {
+		err = notFound(k.noun, id)
+	}
+	return err
+}
+
+// change lets edit change an object of which the rule lets it.
+func (k kind[T]) change(ctx context.Context, tx *db.Tx, scope auth.Scope, id string, edit func(*T) error) (T, error) {
+	v, err := k.get(ctx, tx, scope, id)
+	if err != nil {
+		return v, err
+	}
+	if err := edit(&v); err != nil {
+		return v, err
+	}
+	return v, k.table.Save(ctx, tx, v)
+}
+
+// remove deletes an object of which the rule lets it.
+func (k kind[T]) remove(ctx context.Context, tx *db.Tx, scope auth.Scope, id string) error {
+	if _, err := k.get(ctx, tx, scope, id); err != nil {
+		return err
+	}
+	_, err := k.table.Remove(ctx, tx, Is("id", id))
+	return err
+}
+
 // insert turns a name that is taken into a conflict.
 func (k kind[T]) insert(ctx context.Context, tx *db.Tx, v T, what string) error {
 	return k.taken(k.table.Insert(ctx, tx, v), what)

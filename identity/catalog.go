@@ -21,6 +21,7 @@ func (s *Service) endpoints() kind[Endpoint] {
 type catalog struct {
 	services  []CatalogService
 	endpoints map[string][]Endpoint // by service
+	filter    *filtering
 	texts     *catalogTexts
 }
 
@@ -31,7 +32,8 @@ type CatalogEntry struct {
 }
 
 // Catalog answers the enabled services with their addresses for a project and
-// user. Addresses that need a project are left out where there is none.
+// user. Addresses that need a project are left out where there is none; a project
+// that endpoints were given to sees those only.
 func (s *Service) Catalog(ctx context.Context, projectID, userID string) ([]CatalogEntry, error) {
 	if err := s.catchUp(ctx); err != nil {
 		return nil, err
@@ -40,19 +42,25 @@ func (s *Service) Catalog(ctx context.Context, projectID, userID string) ([]Cata
 	if err != nil {
 		return nil, err
 	}
+	endpoints, filtered := c.endpoints, false
+	if seen := c.filter.seen(projectID, c.endpoints); projectID != "" && seen != nil {
+		endpoints, filtered = seen, true
+	}
 	out := make([]CatalogEntry, 0, len(c.services))
 	for _, v := range c.services {
 		if !v.Enabled {
 			continue
 		}
 		e := CatalogEntry{CatalogService: v, Endpoints: []Endpoint{}}
-		for _, at := range c.endpoints[v.ID] {
+		for _, at := range endpoints[v.ID] {
 			if url, ok := address(at.URL, projectID, userID); at.Enabled && ok {
 				at.URL = url
 				e.Endpoints = append(e.Endpoints, at)
 			}
 		}
-		out = append(out, e)
+		if !filtered || len(e.Endpoints) > 0 { // as Keystone: only a filter hides what has no address
+			out = append(out, e)
+		}
 	}
 	return out, nil
 }
@@ -73,7 +81,11 @@ func (s *Service) stored(ctx context.Context) (*catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c = &catalog{services: services, endpoints: map[string][]Endpoint{}}
+	filter, err := s.filtering(ctx, s.db)
+	if err != nil {
+		return nil, err
+	}
+	c = &catalog{services: services, endpoints: map[string][]Endpoint{}, filter: filter}
 	for _, e := range endpoints {
 		c.endpoints[e.ServiceID] = append(c.endpoints[e.ServiceID], e)
 	}
@@ -180,15 +192,12 @@ func (s *Service) checkParent(ctx context.Context, r db.Reader, v Region) error 
 // UpdateRegion changes a region.
 func (s *Service) UpdateRegion(ctx context.Context, scope auth.Scope, id string, a Attrs) (r Region, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if r, err = s.regions().get(ctx, tx, scope, id); err != nil {
-			return err
-		}
-		r.apply(cloned(a))
-		if err := s.checkParent(ctx, tx, r); err != nil {
-			return err
-		}
 		e.touched(keyCatalog)
-		return s.tables.Regions.Save(ctx, tx, r)
+		r, err = s.regions().change(ctx, tx, scope, id, func(r *Region) error {
+			r.apply(cloned(a))
+			return s.checkParent(ctx, tx, *r)
+		})
+		return err
 	})
 	return r, err
 }
@@ -219,6 +228,9 @@ func (s *Service) DeleteRegion(ctx context.Context, scope auth.Scope, id string)
 			return fault.New(fault.CodeIdentityInUse, "Unable to delete region %s because it or its child regions have associated endpoints.", id)
 		}
 		e.touched(keyCatalog)
+		if _, err := s.tables.PolicyAssociations.Remove(ctx, tx, Match{Column: "region_id", Op: OpIn, Value: doomed}); err != nil {
+			return err
+		}
 		_, err = s.tables.Regions.Remove(ctx, tx, Match{Column: "id", Op: OpIn, Value: doomed})
 		return err
 	})
@@ -259,12 +271,9 @@ func (s *Service) CreateCatalogService(ctx context.Context, scope auth.Scope, a 
 // UpdateCatalogService changes a service of the catalog.
 func (s *Service) UpdateCatalogService(ctx context.Context, scope auth.Scope, id string, a Attrs) (v CatalogService, err error) {
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if v, err = s.services().get(ctx, tx, scope, id); err != nil {
-			return err
-		}
-		v.apply(cloned(a))
 		e.touched(keyCatalog)
-		return s.tables.Services.Save(ctx, tx, v)
+		v, err = s.services().change(ctx, tx, scope, id, func(v *CatalogService) error { v.apply(cloned(a)); return nil })
+		return err
 	})
 	return v, err
 }
@@ -275,9 +284,11 @@ func (s *Service) DeleteCatalogService(ctx context.Context, scope auth.Scope, id
 		if _, err := s.services().get(ctx, tx, scope, id); err != nil {
 			return err
 		}
+		if err := s.forgetService(ctx, tx, id); err != nil {
+			return err
+		}
 		e.touched(keyCatalog)
-		_, err := s.tables.Services.Remove(ctx, tx, Is("id", id)) // endpoints follow
-		return err
+		return s.services().remove(ctx, tx, scope, id) // endpoints follow
 	})
 }
 
@@ -345,15 +356,12 @@ func (s *Service) CreateEndpoint(ctx context.Context, scope auth.Scope, a Attrs)
 func (s *Service) UpdateEndpoint(ctx context.Context, scope auth.Scope, id string, a Attrs) (v Endpoint, err error) {
 	_, byName := a["region"]
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if v, err = s.endpoints().get(ctx, tx, scope, id); err != nil {
-			return err
-		}
-		v.apply(cloned(a))
-		if err := s.checkEndpoint(ctx, tx, v, byName); err != nil {
-			return err
-		}
 		e.touched(keyCatalog)
-		return s.tables.Endpoints.Save(ctx, tx, v)
+		v, err = s.endpoints().change(ctx, tx, scope, id, func(v *Endpoint) error {
+			v.apply(cloned(a))
+			return s.checkEndpoint(ctx, tx, *v, byName)
+		})
+		return err
 	})
 	return v, err
 }
@@ -361,11 +369,11 @@ func (s *Service) UpdateEndpoint(ctx context.Context, scope auth.Scope, id strin
 // DeleteEndpoint removes an address.
 func (s *Service) DeleteEndpoint(ctx context.Context, scope auth.Scope, id string) error {
 	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if _, err := s.endpoints().get(ctx, tx, scope, id); err != nil {
+		if err := s.endpoints().remove(ctx, tx, scope, id); err != nil {
 			return err
 		}
 		e.touched(keyCatalog)
-		_, err := s.tables.Endpoints.Remove(ctx, tx, Is("id", id))
+		_, err := s.tables.PolicyAssociations.Remove(ctx, tx, Is("endpoint_id", id))
 		return err
 	})
 }

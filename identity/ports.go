@@ -25,6 +25,8 @@ const (
 	OpAtMost      Op = "lte"
 	OpAfter       Op = "gt"
 	OpAtLeast     Op = "gte"
+	// OpNamed compares a name that a shadow may have, which ends with its id.
+	OpNamed Op = "named"
 )
 
 // Match is one condition of a list. Column comes from code, never from a client.
@@ -66,6 +68,19 @@ type Tables struct {
 	Limits           Table[Limit]
 	Trusts           Table[Trust]
 	DomainConfigs    Table[DomainSettings]
+	EndpointGroups   Table[EndpointGroup]
+	// Of these three, rows have no id of their own: Get and Save are not for them.
+	ProjectEndpoints      Table[ProjectEndpoint]
+	ProjectEndpointGroups Table[ProjectEndpointGroup]
+	PolicyAssociations    Table[PolicyAssociation]
+
+	IdentityProviders Table[IdentityProvider]
+	Protocols         Table[Protocol]
+	Mappings          Table[FederationMapping]
+	ServiceProviders  Table[ServiceProvider]
+	FederatedUsers    Table[FederatedUser]
+	FederatedMembers  Table[FederatedMember]
+	DirectoryIDs      Table[DirectoryID]
 }
 
 // Store is SQL as the domain needs it.
@@ -81,6 +96,9 @@ type Store interface {
 	SaveTags(ctx context.Context, tx *db.Tx, projectID string, tags []string) error
 	// Tagged answers the ids of projects that have all (or any) of the tags.
 	Tagged(ctx context.Context, r db.Reader, tags []string, all bool) ([]string, error)
+
+	// RemoteOwners answers which identity providers have the remote ids.
+	RemoteOwners(ctx context.Context, r db.Reader, remoteIDs []string) (map[string]string, error)
 
 	GroupsOf(ctx context.Context, r db.Reader, userID string) ([]string, error)
 	MembersOf(ctx context.Context, r db.Reader, groupIDs ...string) (map[string][]string, error)
