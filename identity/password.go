@@ -234,25 +234,33 @@ func (h *hasher) check(ctx context.Context, hash, password string) (v verdict, e
 	}
 	secret := h.cut(password)
 	cutting := false // it was cut as Keystone does: a new hash would ask for more than the old one
-	v.same, err = h.compare(ctx, r, secret, func(n int) { cutting = n == 1 })
-	if v.same {
+	v.same, err = h.compare(ctx, r, secret, mark, func(n int) { cutting, v.known = n == 1, n == lately })
+	if v.same && !v.known {
 		want := h.want
 		if want.algorithm == algBcrypt && len(secret) > bcryptMax {
 			want.algorithm = algBcryptSHA256
 		}
 		v.stale = !r.alike(want) && !cutting
-		h.remember(mark)
 	}
 	return v, err
 }
 
-// compare looks as often as the password asks for, whatever it finds.
-func (h *hasher) compare(ctx context.Context, r recipe, secret []byte, found func(n int)) (same bool, err error) {
+// lately is found of a secret that became known while its turn was awaited.
+const lately = -1
+
+// compare looks as often as the password asks for, whatever it finds; but a secret
+// that another caller proved while this one waited for its seat is known by now,
+// so that a hundred programs of one credential that start together cost one hash.
+func (h *hasher) compare(ctx context.Context, r recipe, secret []byte, mark digest, found func(n int)) (same bool, err error) {
 	stand, err := h.sit(ctx, r)
 	if err != nil {
 		return false, err
 	}
 	defer stand()
+	if h.recognised(mark) {
+		found(lately)
+		return true, nil
+	}
 	for n := range r.looks(secret) {
 		h.computed.Add(1)
 		if r.matches(secret, n) && !same {
@@ -260,12 +268,15 @@ func (h *hasher) compare(ctx context.Context, r recipe, secret []byte, found fun
 			found(n)
 		}
 	}
+	if same && mark != (digest{}) {
+		h.remember(mark) // before the seat is free
+	}
 	return same, nil
 }
 
 // waste takes as long as a wrong password does.
 func (h *hasher) waste(ctx context.Context, password string) error {
-	_, err := h.compare(ctx, h.dummy, h.cut(password), func(int) {})
+	_, err := h.compare(ctx, h.dummy, h.cut(password), digest{}, func(int) {})
 	return err
 }
 
@@ -277,7 +288,7 @@ func (h *hasher) usedBefore(ctx context.Context, password string, hashes []strin
 		if err != nil || r.memory() > int64(h.cfg.MemoryMiB) {
 			continue
 		}
-		if same, err := h.compare(ctx, r, h.cut(password), func(int) {}); same || err != nil {
+		if same, err := h.compare(ctx, r, h.cut(password), digest{}, func(int) {}); same || err != nil {
 			return same, err
 		}
 	}
