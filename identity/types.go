@@ -18,12 +18,15 @@ type User struct {
 	PasswordCreatedAt  time.Time
 	PasswordExpiresAt  time.Time // zero: never
 	Options, Extra     Extra
+	Source             Source
+	Federated          []FederatedUser // whom identity providers know as this user
 }
 
 // Group is a set of users of any domain that gets roles together.
 type Group struct {
 	ID, Name, DomainID, Description string
 	Extra                           Extra
+	Source                          Source
 }
 
 // Project owns what the other services make. A domain is a project with

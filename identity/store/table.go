@@ -143,6 +143,8 @@ func condition(m identity.Match) (string, []any) {
 		return fmt.Sprintf("SUBSTR(%s, 1, LENGTH(%s)) = %s", c, text, text), []any{v, v}
 	case identity.OpEndsWith, identity.OpIEndsWith:
 		return fmt.Sprintf("(LENGTH(%s) >= LENGTH(%s) AND SUBSTR(%s, LENGTH(%s) - LENGTH(%s) + 1) = %s)", c, text, c, c, text, text), []any{v, v, v}
+	case identity.OpNamed:
+		return "(" + c + " = ? OR SUBSTR(" + c + ", 1, LENGTH(" + text + ")) = " + text + ")", []any{v, fmt.Sprint(v) + separator, fmt.Sprint(v) + separator}
 	case identity.OpNotEqual:
 		return c + " <> ?", []any{v}
 	case identity.OpBefore:

@@ -12,26 +12,30 @@ func instant(us int64) time.Time { return db.Time(us) }
 
 var users = &table[identity.User]{
 	name:    "users",
-	columns: []string{"id", "name", "domain_id", "enabled", "default_project_id", "password_hash", "password_created_at", "password_expires_at", "options", "extra"},
+	columns: []string{"id", "name", "domain_id", "enabled", "default_project_id", "password_hash", "password_created_at", "password_expires_at", "options", "extra", "source"},
 	values: func(u identity.User) []any {
-		return []any{u.ID, u.Name, u.DomainID, u.Enabled, u.DefaultProjectID, u.PasswordHash, db.Micros(u.PasswordCreatedAt), db.Micros(u.PasswordExpiresAt), db.JSON(u.Options), db.JSON(u.Extra)}
+		return []any{u.ID, storedName(u.Name, u.ID, u.Source), u.DomainID, u.Enabled, u.DefaultProjectID, u.PasswordHash, db.Micros(u.PasswordCreatedAt), db.Micros(u.PasswordExpiresAt), db.JSON(u.Options), db.JSON(u.Extra), u.Source}
 	},
 	scan: func(s db.Scanner) (u identity.User, err error) {
 		var created, expires int64
-		err = s.Scan(&u.ID, &u.Name, &u.DomainID, &u.Enabled, &u.DefaultProjectID, &u.PasswordHash, &created, &expires, db.FromJSON{Into: &u.Options}, db.FromJSON{Into: &u.Extra})
+		err = s.Scan(&u.ID, &u.Name, &u.DomainID, &u.Enabled, &u.DefaultProjectID, &u.PasswordHash, &created, &expires, db.FromJSON{Into: &u.Options}, db.FromJSON{Into: &u.Extra}, &u.Source)
 		u.PasswordCreatedAt, u.PasswordExpiresAt = instant(created), instant(expires)
+		u.Name = shownName(u.Name, u.Source)
 		return u, err
 	},
+	more: addFederated,
 }
 
 var groups = &table[identity.Group]{
 	name:    "user_groups",
-	columns: []string{"id", "name", "domain_id", "description", "extra"},
+	columns: []string{"id", "name", "domain_id", "description", "extra", "source"},
 	values: func(g identity.Group) []any {
-		return []any{g.ID, g.Name, g.DomainID, g.Description, db.JSON(g.Extra)}
+		return []any{g.ID, storedName(g.Name, g.ID, g.Source), g.DomainID, g.Description, db.JSON(g.Extra), g.Source}
 	},
 	scan: func(s db.Scanner) (g identity.Group, err error) {
-		return g, s.Scan(&g.ID, &g.Name, &g.DomainID, &g.Description, db.FromJSON{Into: &g.Extra})
+		err = s.Scan(&g.ID, &g.Name, &g.DomainID, &g.Description, db.FromJSON{Into: &g.Extra}, &g.Source)
+		g.Name = shownName(g.Name, g.Source)
+		return g, err
 	},
 }
 
