@@ -12,7 +12,7 @@ import (
 // Content is what a reader of an object gets. Where an object is its own bytes it
 // is those; an [Opener] makes others of it.
 type Content struct {
-	Object             // whose metadata is answered; a symlink's is its target's
+	Object              // whose metadata is answered; a symlink's is its target's
 	Container Container // that Object is in
 	Size      int64
 	ETag      string // without quotes
