@@ -25,6 +25,10 @@ type Proof struct {
 	AppCred  *Ref // by name: of AppUser
 	AppUser  *Ref
 	Secret   string
+	TOTPUser *Ref
+	Passcode string
+	Receipt  string    // of methods shown before
+	Asserted *Asserted // mapped, openid: never from a request body
 }
 
 // Ask is the scope that a client wants.
@@ -38,7 +42,8 @@ type Ask struct {
 }
 
 // Issue authenticates a client and answers its token. Everything wrong with the
-// proof or the scope is fault auth.unauthenticated.
+// proof or the scope is fault auth.unauthenticated; where the user's rules ask for
+// more methods than were shown, the error is [*Insufficient].
 func (s *Service) Issue(ctx context.Context, p Proof, a Ask) (*Token, error) {
 	start := s.clock.Now()
 	ctx, at := auth.Attempted(ctx)
@@ -69,10 +74,17 @@ func (s *Service) issue(ctx context.Context, p Proof, a Ask) (*Token, error) {
 	if err := s.needActive(ctx, c.UserID); err != nil {
 		return nil, err
 	}
+	if err := s.countReceipt(ctx, p.Receipt, &c); err != nil {
+		return nil, err
+	}
 	if err := s.chooseScope(ctx, a, &c); err != nil {
 		return nil, err
 	}
-	return s.mint(ctx, c)
+	t, err := s.mint(ctx, c)
+	if err == nil && !enough(t.factors, c.Methods) {
+		return nil, s.insufficient(c, t) // the token made is known to nobody
+	}
+	return t, err
 }
 
 // mint gives claims their times and audit id and seals them, if they hold.

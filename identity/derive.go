@@ -105,6 +105,7 @@ func (s *Service) standing(ctx context.Context, c Claims) (*Token, error) {
 func (s *Service) deriveUser(ctx context.Context, t *Token) error {
 	var err error
 	t.User, t.UserDomain, err = s.enabledUser(ctx, t, t.UserID)
+	t.bearer, t.bearerDomain, t.factors = t.User, t.UserDomain, s.factorRules(t.User.Options)
 	return err
 }
 
@@ -116,6 +117,11 @@ func (s *Service) enabledUser(ctx context.Context, t *Token, id string) (User, P
 	}
 	if !found || !u.Enabled {
 		return u, Project{}, refuse("user %s is disabled or gone", id)
+	}
+	if u.Source != SourceHere {
+		if u, err = s.stillThere(ctx, t, u); err != nil {
+			return u, Project{}, err
+		}
 	}
 	domain, err := s.enabledDomain(ctx, t, u.DomainID)
 	return u, domain, err
@@ -196,7 +202,8 @@ func (s *Service) deriveAppCred(ctx context.Context, t *Token) error {
 	if !a.ExpiresAt.IsZero() && !s.clock.Now().Before(a.ExpiresAt) {
 		return refuse("application credential %s expired", t.AppCredID)
 	}
-	t.AppCred, t.until = &a, a.ExpiresAt
+	t.AppCred = &a
+	t.holds(a.ExpiresAt)
 	if len(a.RuleIDs) > 0 {
 		t.AccessRules, err = s.tables.AccessRules.List(ctx, s.db, Match{Column: "id", Op: OpIn, Value: a.RuleIDs})
 	}
@@ -212,9 +219,13 @@ func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
 	if t.Trust != nil {
 		actor = t.origin
 	}
-	groups, err := s.store.GroupsOf(ctx, s.db, actor)
+	groups, until, err := s.memberOf(ctx, s.db, actor)
 	if err != nil {
 		return err
+	}
+	t.holds(until)
+	if t.Vouched != nil && actor == t.UserID {
+		groups = append(groups, t.Vouched.GroupIDs...)
 	}
 	for _, g := range groups {
 		t.keys = append(t.keys, groupKey(g))
@@ -284,13 +295,16 @@ func holds(a Assignment, scope Scope) bool {
 func (t *Token) principal() *auth.Principal {
 	p := &auth.Principal{
 		UserID: t.User.ID, UserName: t.User.Name, UserDomainID: t.UserDomain.ID, UserDomainName: t.UserDomain.Name,
-		System: t.Scope.System, Methods: t.Methods, AuditID: t.AuditIDs[0], ExpiresAt: t.ExpiresAt, IssuedAt: t.IssuedAt, AppCredID: t.AppCredID,
+		System: t.Scope.System, Methods: t.Methods, AuditID: t.AuditIDs[0], ExpiresAt: t.ExpiresAt, IssuedAt: t.IssuedAt, AppCredID: t.AppCredID, AccessTokenID: t.AccessTokenID,
 	}
 	if t.Project != nil {
 		p.ProjectID, p.ProjectName, p.ProjectDomainID, p.ProjectDomainName = t.Project.ID, t.Project.Name, t.ProjectDomain.ID, t.ProjectDomain.Name
 	}
 	if t.Domain != nil {
 		p.DomainID, p.DomainName = t.Domain.ID, t.Domain.Name
+	}
+	if t.Vouched != nil {
+		p.VouchedGroups = t.Vouched.GroupIDs
 	}
 	if t.Trust != nil {
 		p.TrustID, p.TrustorID = t.Trust.ID, t.Trust.TrustorID

@@ -20,6 +20,9 @@ func (s *Service) methodTable() map[string]method {
 		"password":               s.byPassword,
 		"token":                  s.byToken,
 		"application_credential": s.byAppCred,
+		"totp":                   s.byTOTP,
+		"mapped":                 s.byAssertion,
+		"openid":                 s.byAssertion,
 	}
 }
 
@@ -75,7 +78,7 @@ func (s *Service) byToken(ctx context.Context, p Proof, _ Ask, c *Claims) error 
 	// The new token is no younger than the old one where it counts: it lives no
 	// longer, and dies with whatever would have killed the old one.
 	c.Revision = min(c.Revision, t.Revision)
-	c.ExpiresAt, c.AppCredID = t.ExpiresAt, t.AppCredID
+	c.ExpiresAt, c.AppCredID, c.Vouched = t.ExpiresAt, t.AppCredID, t.Vouched
 	c.AuditIDs = []string{t.chain()}
 	for _, m := range t.Methods {
 		c.tried(m)

@@ -126,6 +126,9 @@ type Store interface {
 	// revoked, 0 for none.
 	NewestRevocation(ctx context.Context, r db.Reader, keys []string) (int64, error)
 	Revocations(ctx context.Context, r db.Reader) ([]Revocation, error)
+	// UseStep takes the one-time passcode of a step of time; false where it, or a
+	// later one, is gone already.
+	UseStep(ctx context.Context, tx *db.Tx, credentialID string, step int64) (bool, error)
 	// ForgetRevocations removes those that no token can meet any more.
 	ForgetRevocations(ctx context.Context, tx *db.Tx, now int64) error
 }

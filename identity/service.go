@@ -34,7 +34,15 @@ type Config struct {
 	// PasswordMemory is how long a verified password is recognised without
 	// hashing it again; 0: five minutes, negative: never.
 	PasswordMemory time.Duration
-	CacheSize      int // tokens remembered; 0: 20000
+	// RelyingParty speaks with identity providers; nil: there are none.
+	RelyingParty RelyingParty
+	// AuthorizationTTL is how long the groups that identity providers vouch for hold
+	// beyond the token, where a provider sets nothing; 0: no longer.
+	AuthorizationTTL time.Duration
+	CacheSize        int // tokens remembered; 0: 20000
+	// TOTPWindows are the steps of 30 s before the present one whose passcode is
+	// still taken; 0: one, as Keystone; negative: none.
+	TOTPWindows int
 }
 
 // Service is the identity service. It is safe for concurrent use.
@@ -73,6 +81,10 @@ func New(cfg Config) (*Service, error) {
 	if cfg.PasswordMemory == 0 {
 		cfg.PasswordMemory = 5 * time.Minute
 	}
+	if cfg.TOTPWindows == 0 {
+		cfg.TOTPWindows = 1
+	}
+	cfg.TOTPWindows = max(cfg.TOTPWindows, 0)
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = 20000
 	}

@@ -25,6 +25,8 @@ type Claims struct {
 	// AuditIDs are the token's own and, for one got with another token, that of
 	// the first of the chain.
 	AuditIDs []string
+	// Vouched says for a federated user by whose word it is one.
+	Vouched *Vouched
 	// Revision is the one before which the bearer proved who it is.
 	Revision int64
 }
@@ -59,6 +61,8 @@ type payload struct {
 	Revision  int64
 	AppCred   []byte
 	Trust     []byte
+	Vouched   [][]byte // provider, protocol, groups
+	Access    []byte   // OAuth1 access token
 }
 
 const payloadVersion = 1
@@ -93,11 +97,25 @@ func unpackID(b []byte) string {
 	return string(b[1:])
 }
 
+func packMethods(names []string) (bits int) {
+	for _, m := range names {
+		bits |= 1 << slices.Index(methodBits, m)
+	}
+	return bits
+}
+
+func unpackMethods(bits int) (names []string) {
+	for bit, m := range methodBits {
+		if bits&(1<<bit) != 0 {
+			names = append(names, m)
+		}
+	}
+	return names
+}
+
 func (s *Service) seal(c Claims) (string, error) {
 	p := payload{Version: payloadVersion, User: packID(c.UserID), Expires: c.ExpiresAt.UnixMicro(), Issued: c.IssuedAt.UnixMicro(), Revision: c.Revision, AppCred: packID(c.AppCredID), Trust: packID(c.TrustID)}
-	for _, m := range c.Methods {
-		p.Methods |= 1 << slices.Index(methodBits, m)
-	}
+	p.Methods = packMethods(c.Methods)
 	switch {
 	case c.Scope.ProjectID != "":
 		p.ScopeKind, p.Scope = scopeProject, packID(c.Scope.ProjectID)
@@ -109,6 +127,7 @@ func (s *Service) seal(c Claims) (string, error) {
 	for _, a := range c.AuditIDs {
 		p.Audit = append(p.Audit, []byte(a))
 	}
+	p.Vouched, p.Access = c.Vouched.pack(), packID(c.AccessTokenID)
 	plain, err := msgpack.Marshal(&p)
 	if err != nil {
 		return "", err
@@ -129,11 +148,7 @@ func (s *Service) unseal(token string) (Claims, error) {
 		UserID: unpackID(p.User), AppCredID: unpackID(p.AppCred), TrustID: unpackID(p.Trust), Revision: p.Revision,
 		ExpiresAt: time.UnixMicro(p.Expires).UTC(), IssuedAt: time.UnixMicro(p.Issued).UTC(),
 	}
-	for bit, m := range methodBits {
-		if p.Methods&(1<<bit) != 0 {
-			c.Methods = append(c.Methods, m)
-		}
-	}
+	c.Methods = unpackMethods(p.Methods)
 	switch p.ScopeKind {
 	case scopeProject:
 		c.Scope.ProjectID = unpackID(p.Scope)
@@ -145,6 +160,7 @@ func (s *Service) unseal(token string) (Claims, error) {
 	for _, a := range p.Audit {
 		c.AuditIDs = append(c.AuditIDs, string(a))
 	}
+	c.Vouched, c.AccessTokenID = unpackVouched(p.Vouched), unpackID(p.Access)
 	return c, nil
 }
 
@@ -163,9 +179,12 @@ type Token struct {
 	Trust         *Trust
 	AccessRules   []AccessRule
 	Principal     *auth.Principal
-	keys          []string // what it depends on
-	targets       []string // where assignments that matter are made
-	origin        string   // whose roles a trust lends
+	keys          []string   // what it depends on
+	targets       []string   // where assignments that matter are made
+	factors       [][]string // which methods the bearer must show
+	bearer        User       // User, but for an impersonating trust
+	bearerDomain  Project
+	origin        string // whose roles a trust lends
 	text          *text
 	barred        int64     // newest revision that revoked something of keys
 	until         time.Time // end of what the token leans on, if before its own; zero: none

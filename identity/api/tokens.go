@@ -23,6 +23,8 @@ func (a *API) tokenRoutes() []rest.Route {
 		rest.On("GET /v3/auth/catalog", "identity:get_auth_catalog", a.authCatalog),
 		rest.On("GET /v3/auth/projects", "identity:get_auth_projects", a.authProjects),
 		rest.On("GET /v3/auth/domains", "identity:get_auth_domains", a.authDomains),
+		rest.On("GET /v3/OS-FEDERATION/projects", "identity:get_auth_projects", a.authProjects),
+		rest.On("GET /v3/OS-FEDERATION/domains", "identity:get_auth_domains", a.authDomains),
 		rest.On("GET /v3/auth/system", "identity:get_auth_system", a.authSystem),
 		rest.On("GET /v3/OS-REVOKE/events", "identity:list_revoke_events", a.revocations),
 	}
@@ -34,6 +36,7 @@ type ref struct {
 	Name     string `json:"name"`
 	Domain   *ref   `json:"domain"`
 	Password string `json:"password"`
+	Passcode string `json:"passcode"`
 }
 
 func (r *ref) identity() *identity.Ref {
@@ -49,6 +52,9 @@ type authBody struct {
 		Password *struct {
 			User *ref `json:"user"`
 		} `json:"password"`
+		TOTP *struct {
+			User *ref `json:"user"`
+		} `json:"totp"`
 		Token *struct {
 			ID string `json:"id"`
 		} `json:"token"`
@@ -82,6 +88,10 @@ func (b authBody) proof() (identity.Proof, error) {
 		case "password":
 			if missing = b.Identity.Password == nil || b.Identity.Password.User == nil; !missing {
 				p.User, p.Password = b.Identity.Password.User.identity(), b.Identity.Password.User.Password
+			}
+		case "totp":
+			if missing = b.Identity.TOTP == nil || b.Identity.TOTP.User == nil; !missing {
+				p.TOTPUser, p.Passcode = b.Identity.TOTP.User.identity(), b.Identity.TOTP.User.Passcode
 			}
 		case "token":
 			if missing = b.Identity.Token == nil; !missing {
@@ -136,9 +146,10 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request, _ auth.Scope) error 
 	if err != nil {
 		return err
 	}
+	proof.Receipt = r.Header.Get(receiptHeader)
 	t, err := a.svc.Issue(r.Context(), proof, ask)
 	if err != nil {
-		return err
+		return receiptFor(w, err)
 	}
 	w.Header().Set("X-Subject-Token", t.ID)
 	return a.answerToken(w, r, http.StatusCreated, t)
@@ -216,6 +227,9 @@ func tokenView(t *identity.Token) object {
 			roles[i] = object{"id": role.ID, "name": role.Name}
 		}
 		v["roles"] = roles
+	}
+	if t.Vouched != nil {
+		vouchedView(v, t)
 	}
 	if d := t.Trust; d != nil {
 		v["OS-TRUST:trust"] = object{"id": d.ID, "impersonation": d.Impersonation, "trustor_user": object{"id": d.TrustorID}, "trustee_user": object{"id": d.TrusteeID}}
@@ -305,7 +319,7 @@ func (a *API) authDomains(w http.ResponseWriter, r *http.Request, scope auth.Sco
 	if err != nil {
 		return err
 	}
-	rows, more, err := a.svc.ReachableDomains(r.Context(), scope.UserID, l)
+	rows, more, err := a.svc.ReachableDomains(r.Context(), scope.Principal, l)
 	if err != nil {
 		return err
 	}
@@ -313,7 +327,7 @@ func (a *API) authDomains(w http.ResponseWriter, r *http.Request, scope auth.Sco
 }
 
 func (a *API) authSystem(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	ok, err := a.svc.ReachesSystem(r.Context(), scope.UserID)
+	ok, err := a.svc.ReachesSystem(r.Context(), scope.Principal)
 	if err != nil {
 		return err
 	}
