@@ -11,6 +11,7 @@ import (
 	"altostack/compute"
 	"altostack/identity"
 	"altostack/image"
+	"altostack/image/metadefs"
 	"altostack/kernel/auth"
 	"altostack/kernel/db"
 	"altostack/network"
@@ -40,6 +41,9 @@ func (s *System) bootstrap(ctx context.Context) error {
 	if err := s.flavors(ctx); err != nil {
 		return fmt.Errorf("flavors: %w", err)
 	}
+	if err := s.definitions(ctx); err != nil {
+		return fmt.Errorf("metadata definitions: %w", err)
+	}
 	return s.writeAccess()
 }
 
@@ -55,6 +59,23 @@ func (s *System) flavors(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// definitions loads the standard metadata definitions into a cloud that has none.
+func (s *System) definitions(ctx context.Context) error {
+	if empty, err := s.metadefs.Empty(ctx); err != nil || !empty {
+		return err
+	}
+	files, err := metadefs.Read(metadefs.Standard())
+	if err != nil {
+		return err
+	}
+	var all []metadefs.Whole
+	for _, f := range files {
+		all = append(all, f.Whole())
+	}
+	_, err = s.metadefs.Load(ctx, all)
+	return err
 }
 
 // startLoops starts the reconcilers of the control plane.

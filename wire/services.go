@@ -29,6 +29,7 @@ import (
 	"altostack/driver/filevolume"
 	"altostack/identity"
 	"altostack/image"
+	"altostack/image/metadefs"
 	"altostack/kernel/auth"
 	"altostack/kernel/bus"
 	"altostack/kernel/microversion"
@@ -49,7 +50,7 @@ func (s *System) migrate(ctx context.Context) error {
 		fs   fs.FS
 	}{
 		{"saga", saga.Migrations()}, {"identity", identitystore.Migrations()}, {"placement", placementstore.Migrations()},
-		{"image", imagestore.Migrations()}, {"network", networkstore.Migrations()}, {"volume", volumestore.Migrations()}, {"compute", computestore.Migrations()},
+		{"image", imagestore.Migrations()}, {"image_metadefs", imagestore.MetadefMigrations()}, {"network", networkstore.Migrations()}, {"volume", volumestore.Migrations()}, {"compute", computestore.Migrations()},
 	} {
 		if err := s.db.Migrate(ctx, m.name, m.fs); err != nil {
 			return err
@@ -73,6 +74,7 @@ func (s *System) openServices(ctx context.Context) error {
 		return fmt.Errorf("image store: %w", err)
 	}
 	s.image = image.New(image.Config{DB: s.db, Store: imagestore.New(), Blobs: blobs, Clock: s.clock, IDs: s.ids, Log: s.log})
+	s.metadefs = metadefs.New(metadefs.Config{DB: s.db, Store: imagestore.NewMetadefs(), Clock: s.clock, IDs: s.ids})
 	s.network = network.New(network.Config{DB: s.db, Store: networkstore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
 		Physical: []string{physicalNetwork}, Rewire: s.rewire})
 	if err := s.openVolume(ctx); err != nil {
@@ -163,7 +165,7 @@ func (s *System) tables() []Table {
 	return []Table{
 		{"keystone", "/identity", identityapi.New(s.identity).Routes()},
 		{"placement", "/placement", placementapi.New(s.placement).Routes()},
-		{"glance", "/image", imageapi.New(s.image).Routes()},
+		{"glance", "/image", append(imageapi.New(s.image).Routes(), imageapi.NewMetadefs(s.metadefs).Routes()...)},
 		{"neutron", "/network", networkapi.New(s.network).Routes()},
 		{"cinder", "/volume", volumeapi.New(s.volume).Routes()},
 		{"nova", "/compute", append(computeapi.New(s.compute).Routes(), s.passedOn()...)},

@@ -29,6 +29,7 @@ import (
 	"altostack/driver/fakevm"
 	"altostack/identity"
 	"altostack/image"
+	"altostack/image/metadefs"
 	"altostack/kernel/bus"
 	"altostack/kernel/clock"
 	"altostack/kernel/config"
@@ -84,6 +85,7 @@ type System struct {
 	identity  *identity.Service
 	placement *placement.Service
 	image     *image.Service
+	metadefs  *metadefs.Service
 	network   *network.Service
 	volume    *volume.Service
 	compute   *compute.Service

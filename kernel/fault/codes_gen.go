@@ -79,12 +79,14 @@ const (
 	CodeFilevolumeBusy                   Code = "filevolume.busy"
 	CodeFilevolumeNotFound               Code = "filevolume.not_found"
 	CodeIdentityBusy                     Code = "identity.busy"
+	CodeIdentityDirectoryDown            Code = "identity.directory_down"
 	CodeIdentityDuplicate                Code = "identity.duplicate"
 	CodeIdentityForbidden                Code = "identity.forbidden"
 	CodeIdentityInUse                    Code = "identity.in_use"
 	CodeIdentityInvalid                  Code = "identity.invalid"
 	CodeIdentityLimited                  Code = "identity.limited"
 	CodeIdentityNotFound                 Code = "identity.not_found"
+	CodeIdentityProviderDown             Code = "identity.provider_down"
 	CodeImageBadContentType              Code = "image.bad_content_type"
 	CodeImageConflict                    Code = "image.conflict"
 	CodeImageCorrupt                     Code = "image.corrupt"
@@ -181,8 +183,11 @@ const (
 	CodeNetworkTagNotFound               Code = "network.tag_not_found"
 	CodeObjectstoreAccountGone           Code = "objectstore.account_gone"
 	CodeObjectstoreAccountNotFound       Code = "objectstore.account_not_found"
+	CodeObjectstoreArchiveMissing        Code = "objectstore.archive_missing"
+	CodeObjectstoreBadManifest           Code = "objectstore.bad_manifest"
 	CodeObjectstoreBadName               Code = "objectstore.bad_name"
 	CodeObjectstoreBadPart               Code = "objectstore.bad_part"
+	CodeObjectstoreBadSignature          Code = "objectstore.bad_signature"
 	CodeObjectstoreContainerNotEmpty     Code = "objectstore.container_not_empty"
 	CodeObjectstoreContainerNotFound     Code = "objectstore.container_not_found"
 	CodeObjectstoreCorrupt               Code = "objectstore.corrupt"
@@ -191,7 +196,11 @@ const (
 	CodeObjectstoreNoSpace               Code = "objectstore.no_space"
 	CodeObjectstoreObjectNotFound        Code = "objectstore.object_not_found"
 	CodeObjectstorePolicyConflict        Code = "objectstore.policy_conflict"
+	CodeObjectstoreQuotaExceeded         Code = "objectstore.quota_exceeded"
 	CodeObjectstoreRefused               Code = "objectstore.refused"
+	CodeObjectstoreSegmentChanged        Code = "objectstore.segment_changed"
+	CodeObjectstoreSymlinkLoop           Code = "objectstore.symlink_loop"
+	CodeObjectstoreSymlinkTarget         Code = "objectstore.symlink_target"
 	CodeObjectstoreTooLarge              Code = "objectstore.too_large"
 	CodeObjectstoreUploadCut             Code = "objectstore.upload_cut"
 	CodeObjectstoreUploadNotFound        Code = "objectstore.upload_not_found"
@@ -338,12 +347,14 @@ var definitions = map[Code]Definition{
 	CodeFilevolumeBusy:                   {Code: CodeFilevolumeBusy, Kind: Conflict, Type: "", Hint: "Detach the volume or stop its server first; on XFS or btrfs neither is needed.", Meaning: "The volume is being written, and its file system cannot copy it at one instant."},
 	CodeFilevolumeNotFound:               {Code: CodeFilevolumeNotFound, Kind: NotFound, Type: "", Hint: "Check the volume's id.", Meaning: "The backend has no such volume or snapshot."},
 	CodeIdentityBusy:                     {Code: CodeIdentityBusy, Kind: Unavailable, Type: "", Hint: "Try again in a moment.", Meaning: "More passwords wait to be checked than can be soon."},
+	CodeIdentityDirectoryDown:            {Code: CodeIdentityDirectoryDown, Kind: Unavailable, Type: "", Hint: "Try again in a moment.", Meaning: "The directory of a domain does not answer."},
 	CodeIdentityDuplicate:                {Code: CodeIdentityDuplicate, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "An object of the same name, or with the same content, exists."},
 	CodeIdentityForbidden:                {Code: CodeIdentityForbidden, Kind: Forbidden, Type: "", Hint: "", Meaning: "The state of the object does not allow the change."},
 	CodeIdentityInUse:                    {Code: CodeIdentityInUse, Kind: Forbidden, Type: "", Hint: "", Meaning: "Something else still needs the object."},
 	CodeIdentityInvalid:                  {Code: CodeIdentityInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "A value contradicts what is there."},
 	CodeIdentityLimited:                  {Code: CodeIdentityLimited, Kind: TooMany, Type: "", Hint: "Wait before the next attempt.", Meaning: "Too many failed authentications from one address or for one account."},
 	CodeIdentityNotFound:                 {Code: CodeIdentityNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "The object named does not exist, or the caller may not know of it."},
+	CodeIdentityProviderDown:             {Code: CodeIdentityProviderDown, Kind: Unavailable, Type: "", Hint: "Try again in a moment.", Meaning: "An identity provider does not answer, or not as OpenID Connect says."},
 	CodeImageBadContentType:              {Code: CodeImageBadContentType, Kind: UnsupportedType, Type: "", Hint: "", Meaning: "The request's type is not one that this call takes."},
 	CodeImageConflict:                    {Code: CodeImageConflict, Kind: Conflict, Type: "", Hint: "", Meaning: "The image is in a state that does not allow it."},
 	CodeImageCorrupt:                     {Code: CodeImageCorrupt, Kind: Internal, Type: "", Hint: "Upload the image again.", Meaning: "The stored data of an image is missing."},
@@ -440,8 +451,11 @@ var definitions = map[Code]Definition{
 	CodeNetworkTagNotFound:               {Code: CodeNetworkTagNotFound, Kind: NotFound, Type: "TagNotFound", Hint: "", Meaning: "The resource does not carry the tag."},
 	CodeObjectstoreAccountGone:           {Code: CodeObjectstoreAccountGone, Kind: Gone, Type: "", Hint: "", Meaning: "The account was deleted."},
 	CodeObjectstoreAccountNotFound:       {Code: CodeObjectstoreAccountNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such account."},
+	CodeObjectstoreArchiveMissing:        {Code: CodeObjectstoreArchiveMissing, Kind: Precondition, Type: "", Hint: "Make the container, or remove X-Versions-Location.", Meaning: "The container for older versions does not exist."},
+	CodeObjectstoreBadManifest:           {Code: CodeObjectstoreBadManifest, Kind: Invalid, Type: "", Hint: "", Meaning: "A large object's manifest cannot be."},
 	CodeObjectstoreBadName:               {Code: CodeObjectstoreBadName, Kind: Invalid, Type: "", Hint: "", Meaning: "The name of a container or an object cannot be."},
 	CodeObjectstoreBadPart:               {Code: CodeObjectstoreBadPart, Kind: Invalid, Type: "", Hint: "List the parts, and name those that are there in ascending order.", Meaning: "An upload is completed with parts that are not there."},
+	CodeObjectstoreBadSignature:          {Code: CodeObjectstoreBadSignature, Kind: Unauthenticated, Type: "", Hint: "Check key, method, path and time that were signed.", Meaning: "A signed URL or form does not hold."},
 	CodeObjectstoreContainerNotEmpty:     {Code: CodeObjectstoreContainerNotEmpty, Kind: Conflict, Type: "", Hint: "Delete its objects first.", Meaning: "The container holds objects or versions."},
 	CodeObjectstoreContainerNotFound:     {Code: CodeObjectstoreContainerNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such container."},
 	CodeObjectstoreCorrupt:               {Code: CodeObjectstoreCorrupt, Kind: Internal, Type: "", Hint: "Upload the object again.", Meaning: "The stored bytes of an object are damaged or missing."},
@@ -450,7 +464,11 @@ var definitions = map[Code]Definition{
 	CodeObjectstoreNoSpace:               {Code: CodeObjectstoreNoSpace, Kind: Unavailable, Type: "", Hint: "Ask the operator to free space in the object store.", Meaning: "The store has no room."},
 	CodeObjectstoreObjectNotFound:        {Code: CodeObjectstoreObjectNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such object or version, or its time is up."},
 	CodeObjectstorePolicyConflict:        {Code: CodeObjectstorePolicyConflict, Kind: Conflict, Type: "", Hint: "Leave the storage policy out, or use another container.", Meaning: "The container has another storage policy."},
+	CodeObjectstoreQuotaExceeded:         {Code: CodeObjectstoreQuotaExceeded, Kind: TooLarge, Type: "", Hint: "Delete objects, or ask for a larger quota.", Meaning: "The container or the account would hold more than its quota."},
 	CodeObjectstoreRefused:               {Code: CodeObjectstoreRefused, Kind: Invalid, Type: "", Hint: "", Meaning: "The request does not fit the protocol; the status and the message say how."},
+	CodeObjectstoreSegmentChanged:        {Code: CodeObjectstoreSegmentChanged, Kind: Conflict, Type: "", Hint: "Upload the segments and the manifest again.", Meaning: "A segment of a large object is not there, not readable or not what the manifest was made of."},
+	CodeObjectstoreSymlinkLoop:           {Code: CodeObjectstoreSymlinkLoop, Kind: Conflict, Type: "", Hint: "", Meaning: "Symlinks lead to symlinks too often."},
+	CodeObjectstoreSymlinkTarget:         {Code: CodeObjectstoreSymlinkTarget, Kind: Conflict, Type: "", Hint: "Link to what is there, with its ETag.", Meaning: "The target of a static symlink is not what the link is bound to."},
 	CodeObjectstoreTooLarge:              {Code: CodeObjectstoreTooLarge, Kind: TooLarge, Type: "", Hint: "Upload it in segments.", Meaning: "The object is larger than one object may be."},
 	CodeObjectstoreUploadCut:             {Code: CodeObjectstoreUploadCut, Kind: Invalid, Type: "", Hint: "Upload it again.", Meaning: "The object's bytes did not arrive whole."},
 	CodeObjectstoreUploadNotFound:        {Code: CodeObjectstoreUploadNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such upload in parts."},
