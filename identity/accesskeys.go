@@ -178,8 +178,8 @@ func (s *Service) lookAccessKey(ctx context.Context, d digest, accessKey string,
 	if t.Trust != nil && t.Trust.RemainingUses != AnyUses {
 		return "", nil, refuse("trust %s counts its uses, and a signed request is none that could be counted", c.TrustID)
 	}
-	e := entryOf(t)
+	e := entryOf(t, 0)
 	e.secret, e.keys = pair.Secret, append(t.keys[:len(t.keys):len(t.keys)], credentialKey(ec2ID(accessKey)))
-	s.cache.put(d, e, func() bool { return s.revision.Load() == before })
+	s.remember(d, e, before)
 	return pair.Secret, t.Principal, nil
 }

@@ -93,6 +93,9 @@ func (s *Service) mint(ctx context.Context, c Claims) (*Token, error) {
 	if c.ExpiresAt.IsZero() {
 		c.ExpiresAt = c.IssuedAt.Add(s.cfg.TokenLife).Truncate(time.Second)
 	}
+	if !c.IssuedAt.Before(c.ExpiresAt) {
+		return nil, refuse("what the token would be made by expired at %s", c.ExpiresAt)
+	}
 	c.AuditIDs = append([]string{newAuditID()}, c.AuditIDs...)
 	before := s.revision.Load()
 	var chain []string
@@ -106,7 +109,7 @@ func (s *Service) mint(ctx context.Context, c Claims) (*Token, error) {
 	if t.ID, err = s.seal(c); err != nil {
 		return nil, err
 	}
-	s.remember(sha256.Sum256([]byte(t.ID)), t, before)
+	s.remember(sha256.Sum256([]byte(t.ID)), entryOf(t, 0), before)
 	return t, nil
 }
 

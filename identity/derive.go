@@ -46,9 +46,6 @@ func (s *Service) derive(ctx context.Context, c Claims) (*Token, error) {
 // grant is derive that looks for revocations of these keys of the token's own. One
 // that is only being made can meet none but its chain's.
 func (s *Service) grant(ctx context.Context, c Claims, own ...string) (*Token, error) {
-	if !s.clock.Now().Before(c.ExpiresAt) {
-		return nil, refuse("the token expired at %s", c.ExpiresAt)
-	}
 	base, err := s.standing(ctx, c)
 	if err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func (c *Claims) prove(userID string) error {
 }
 
 func (s *Service) byToken(ctx context.Context, p Proof, _ Ask, c *Claims) error {
-	t, err := s.token(ctx, p.Token)
+	t, err := s.token(ctx, p.Token, 0)
 	if err != nil {
 		return err
 	}

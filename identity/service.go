@@ -40,9 +40,14 @@ type Config struct {
 	// beyond the token, where a provider sets nothing; 0: no longer.
 	AuthorizationTTL time.Duration
 	CacheSize        int // tokens remembered; 0: 20000
+	// LateWindow is how long after its end a token still holds for services that
+	// finish what its user began; 0: two days, as Keystone; negative: not at all.
+	LateWindow time.Duration
 	// TOTPWindows are the steps of 30 s before the present one whose passcode is
 	// still taken; 0: one, as Keystone; negative: none.
 	TOTPWindows int
+	// LimitModel is ModelFlat or ModelStrictTwoLevel; empty: flat.
+	LimitModel string
 }
 
 // Service is the identity service. It is safe for concurrent use.
@@ -81,6 +86,10 @@ func New(cfg Config) (*Service, error) {
 	if cfg.PasswordMemory == 0 {
 		cfg.PasswordMemory = 5 * time.Minute
 	}
+	if cfg.LateWindow == 0 {
+		cfg.LateWindow = 48 * time.Hour
+	}
+	cfg.LateWindow = max(cfg.LateWindow, 0)
 	if cfg.TOTPWindows == 0 {
 		cfg.TOTPWindows = 1
 	}
@@ -143,7 +152,7 @@ func (s *Service) settle(ctx context.Context, tx *db.Tx, e *effects) error {
 	}
 	now := s.clock.Now()
 	for _, key := range e.revoke {
-		if err := s.store.Revoke(ctx, tx, Revocation{Key: key, Revision: n, RevokedAt: now, ExpiresAt: now.Add(s.cfg.TokenLife + time.Minute)}); err != nil {
+		if err := s.store.Revoke(ctx, tx, Revocation{Key: key, Revision: n, RevokedAt: now, ExpiresAt: now.Add(s.cfg.TokenLife + s.cfg.LateWindow + time.Minute)}); err != nil {
 			return err
 		}
 	}

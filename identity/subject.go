@@ -4,15 +4,20 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"time"
 
 	"altostack/kernel/auth"
 	"altostack/kernel/db"
 )
 
 // TokenOf answers another token in full, for who may look at it. One that is not
-// valid is not found.
-func (s *Service) TokenOf(ctx context.Context, scope auth.Scope, token string) (*Token, error) {
-	t, err := s.token(ctx, token)
+// valid is not found; late takes one that expired lately.
+func (s *Service) TokenOf(ctx context.Context, scope auth.Scope, token string, late bool) (*Token, error) {
+	window := time.Duration(0)
+	if late {
+		window = s.cfg.LateWindow
+	}
+	t, err := s.token(ctx, token, window)
 	var r *refusal
 	gone := errors.As(err, &r) || errors.Is(err, errForged)
 	if err != nil && !gone {
@@ -26,7 +31,7 @@ func (s *Service) TokenOf(ctx context.Context, scope auth.Scope, token string) (
 
 // RevokeToken ends one token; others of its chain live on.
 func (s *Service) RevokeToken(ctx context.Context, scope auth.Scope, token string) error {
-	t, err := s.TokenOf(ctx, scope, token)
+	t, err := s.TokenOf(ctx, scope, token, false)
 	if err != nil {
 		return err
 	}
@@ -41,12 +46,12 @@ func (s *Service) RevokeToken(ctx context.Context, scope auth.Scope, token strin
 // ReachableProjects answers the enabled projects that the bearer could ask a token for.
 func (s *Service) ReachableProjects(ctx context.Context, p *auth.Principal, l List) ([]Project, bool, error) {
 	l.Match = append(l.Match, Is("enabled", true))
-	return s.reachableProjects(ctx, p.UserID, l)
+	return s.reachableProjects(ctx, p.UserID, l, vouchedGroups(p)...)
 }
 
 // ReachableDomains answers the domains that the bearer has a role on.
-func (s *Service) ReachableDomains(ctx context.Context, userID string, l List) ([]Project, bool, error) {
-	rows, err := s.assignmentsOf(ctx, userID)
+func (s *Service) ReachableDomains(ctx context.Context, p *auth.Principal, l List) ([]Project, bool, error) {
+	rows, err := s.assignmentsOf(ctx, p.UserID, vouchedGroups(p)...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -60,8 +65,8 @@ func (s *Service) ReachableDomains(ctx context.Context, userID string, l List) (
 }
 
 // ReachesSystem tells whether the bearer has a role on the whole system.
-func (s *Service) ReachesSystem(ctx context.Context, userID string) (bool, error) {
-	rows, err := s.assignmentsOf(ctx, userID)
+func (s *Service) ReachesSystem(ctx context.Context, p *auth.Principal) (bool, error) {
+	rows, err := s.assignmentsOf(ctx, p.UserID, vouchedGroups(p)...)
 	for _, a := range rows {
 		if a.TargetKind == TargetSystem {
 			return true, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -270,7 +271,7 @@ func (a *API) showToken(w http.ResponseWriter, r *http.Request, scope auth.Scope
 	if err != nil {
 		return err
 	}
-	t, err := a.svc.TokenOf(r.Context(), scope, id)
+	t, err := a.svc.TokenOf(r.Context(), scope, id, yes(r.URL.Query().Get("allow_expired")))
 	if err != nil {
 		return err
 	}
@@ -281,6 +282,15 @@ func (a *API) showToken(w http.ResponseWriter, r *http.Request, scope auth.Scope
 	}
 	w.Header().Set("X-Subject-Token", id)
 	return a.answerToken(w, r, http.StatusOK, t)
+}
+
+// yes reads a flag as Keystone does where anything but a clear yes is a no.
+func yes(s string) bool {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "1", "t", "true", "on", "y", "yes":
+		return true
+	}
+	return false
 }
 
 func (a *API) revokeToken(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {

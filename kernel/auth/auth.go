@@ -29,6 +29,9 @@ type Principal struct {
 	AppCredRestricted            bool
 	TrustID, TrustorID           string
 	AccessTokenID                string // OAuth1 access token it came from
+	// VouchedGroups are the groups, by id, that a federated user has by its identity
+	// provider's word, for as long as the token lives.
+	VouchedGroups []string
 	// AccessRules, where not nil, are the only calls the token may make.
 	AccessRules []AccessRule
 	// Cached says that the token was answered from the verified local cache.
@@ -98,6 +101,40 @@ func (p *Principal) Attr(name string) (any, bool) {
 // forged or unknown gives fault auth.unauthenticated.
 type Validator interface {
 	Validate(ctx context.Context, token string) (*Principal, error)
+}
+
+// LateValidator is a [Validator] that knows tokens for a while after their end,
+// for calls that a service makes to finish what a user began.
+type LateValidator interface {
+	Validator
+	ValidateLate(ctx context.Context, token string) (*Principal, error)
+}
+
+// ServiceRole is the role of those who may call on for a user, with the user's
+// token and their own. Source: keystonemiddleware's service_token_roles.
+const ServiceRole = "service"
+
+// Both validates the tokens of a call: the user's, and that of the service which
+// calls on for the user, if any. By the service's the user's may be late.
+func Both(ctx context.Context, v Validator, token, service string) (*Principal, error) {
+	if service == "" {
+		return v.Validate(ctx, token)
+	}
+	caller, err := v.Validate(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	validate := v.Validate
+	if late, ok := v.(LateValidator); ok && caller.HasRole(ServiceRole) {
+		validate = late.ValidateLate
+	}
+	p, err := validate(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	both := *p
+	both.Service = caller
+	return &both, nil
 }
 
 // Target is what a rule's %(name)s are taken from: an object's attributes.

@@ -285,21 +285,12 @@ func (a *API) authenticate(r *http.Request) (*auth.Principal, error) {
 	if token == "" {
 		return nil, fault.New(fault.CodeAuthUnauthenticated, "The request you have made requires authentication.")
 	}
-	p, err := a.Tokens.Validate(r.Context(), token)
+	p, err := auth.Both(r.Context(), a.Tokens, token, r.Header.Get("X-Service-Token"))
 	if err != nil {
 		return nil, err
 	}
-	if st := r.Header.Get("X-Service-Token"); st != "" {
-		service, err := a.Tokens.Validate(r.Context(), st)
-		if err != nil {
-			return nil, err
-		}
-		both := *p
-		both.Service = service
-		p = &both
-	}
 	// A service calling on for a user is not held to the rules of the user's token.
-	if !p.Service.HasRole("service") && !p.Permits(r.Method, strings.TrimPrefix(r.URL.Path, a.Mount), serviceTypes[a.Service]...) {
+	if !p.Service.HasRole(auth.ServiceRole) && !p.Permits(r.Method, strings.TrimPrefix(r.URL.Path, a.Mount), serviceTypes[a.Service]...) {
 		return nil, fault.New(fault.CodeAuthUnauthenticated, "The request you have made requires authentication.")
 	}
 	return p, nil
