@@ -326,5 +326,9 @@ func (s *Service) ComplianceConfig(domainID, option string) (map[string]any, err
 // passwordRules are the rules for passwords in words that a client may show; null
 // where any password will do.
 func (s *Service) passwordRules() map[string]any {
-	return map[string]any{"password_regex": nil, "password_regex_description": nil}
+	out := map[string]any{"password_regex": nil, "password_regex_description": nil}
+	if r := s.cfg.Rules; r.Regex != "" {
+		out["password_regex"], out["password_regex_description"] = r.Regex, r.RegexInWords
+	}
+	return out
 }

@@ -9,8 +9,16 @@ import (
 	"altostack/kernel/fault"
 )
 
-// maxDepth is how deep a tree of projects may be, the domain counted.
+// maxDepth is how many projects may stand above each other, their domain not
+// counted.
 const maxDepth = 5
+
+func (s *Service) maxDepth() int {
+	if s.cfg.LimitModel == ModelStrictTwoLevel {
+		return 2
+	}
+	return maxDepth
+}
 
 func (s *Service) projects() kind[Project] {
 	return kind[Project]{"project", s.tables.Projects, func(p Project) auth.Target {
@@ -180,7 +188,7 @@ func (s *Service) checkPlace(ctx context.Context, r db.Reader, p Project) error 
 	if root := line[len(line)-1].ID; root != p.DomainID {
 		return invalid("parent_id", "Cannot create project, the parent (%s) is in another domain than %s.", p.ParentID, p.DomainID)
 	}
-	if len(line) >= maxDepth {
+	if len(line) > s.maxDepth() { // the domain is in the line
 		return forbidden("Max hierarchy depth reached for %s branch.", p.ParentID)
 	}
 	for _, above := range line {

@@ -98,6 +98,9 @@ func (s *Service) removeDomain(ctx context.Context, tx *db.Tx, e *effects, d Pro
 			return err
 		}
 	}
+	if err := s.removeProvidersOf(ctx, tx, e, d.ID); err != nil {
+		return err
+	}
 	users, err := s.tables.Users.List(ctx, tx, Is("domain_id", d.ID))
 	if err != nil {
 		return err
@@ -153,6 +156,9 @@ func (s *Service) SetTags(ctx context.Context, scope auth.Scope, id string, chan
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
 		if p, err = s.projects().get(ctx, tx, scope, id); err != nil {
 			return err
+		}
+		if fixed, _ := p.Options["immutable"].(bool); fixed {
+			return forbidden("Cannot update project tags for %s, project is immutable. Set \"immutable\" option to false before creating project tags.", id)
 		}
 		if p.Tags, err = change(p.Tags); err != nil {
 			return err

@@ -45,7 +45,7 @@ func (a *API) limitRoutes() []rest.Route {
 		remove: a.svc.DeleteLimit,
 	}.routes()
 	routes := []rest.Route{
-		rest.On("GET /v3/limits/model", "identity:get_limit_model", limitModel),
+		rest.On("GET /v3/limits/model", "identity:get_limit_model", a.limitModel),
 		rest.On("POST /v3/registered_limits", "identity:create_registered_limits", severalHandler("registered_limits", a.svc.CreateRegisteredLimits, registeredView)),
 		rest.On("POST /v3/limits", "identity:create_limits", severalHandler("limits", a.svc.CreateLimits, limitView)),
 	}
@@ -53,6 +53,7 @@ func (a *API) limitRoutes() []rest.Route {
 	return routes
 }
 
-func limitModel(w http.ResponseWriter, r *http.Request, _ auth.Scope) error {
-	return one(w, http.StatusOK, "model", object{"name": "flat", "description": "Limit enforcement and validation does not take project hierarchy into consideration."})
+func (a *API) limitModel(w http.ResponseWriter, _ *http.Request, _ auth.Scope) error {
+	name, description := a.svc.LimitModel()
+	return one(w, http.StatusOK, "model", object{"name": name, "description": description})
 }

@@ -80,6 +80,13 @@ func (c *Cloud) Forget(t testing.TB) {
 	}
 }
 
+// Limits restarts the service under a model of limits.
+func (c *Cloud) Limits(t testing.TB, model string) {
+	t.Helper()
+	c.config.LimitModel = model
+	c.Forget(t)
+}
+
 // Another is a further process of the same cloud.
 func (c *Cloud) Another(t testing.TB) *Cloud {
 	t.Helper()
