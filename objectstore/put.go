@@ -204,10 +204,11 @@ func (s *Service) overwritten(ctx context.Context, tx *db.Tx, c Container, o, la
 	return &null, nil
 }
 
-// retire makes the latest version an older one.
+// retire makes the latest version an older one, which then stays: the time to be
+// deleted was the name's, and is over for a version.
 func (s *Service) retire(ctx context.Context, tx *db.Tx, o Object, delta *Usage) error {
 	delta.add(o, -1)
-	o.Latest = false
+	o.Latest, o.DeleteAt = false, 0
 	delta.add(o, 1)
 	return s.store.SaveObject(ctx, tx, o)
 }

@@ -16,6 +16,8 @@ var ErrNoBlob = errors.New("no such blob")
 type Store interface {
 	Account(ctx context.Context, r db.Reader, name string) (Account, bool, error)
 	SaveAccount(ctx context.Context, tx *db.Tx, a Account) error
+	// AccountSystem answers an account's System alone: no sums are read.
+	AccountSystem(ctx context.Context, r db.Reader, name string) (map[string]string, error)
 	Containers(ctx context.Context, r db.Reader, account string, w Window) ([]Container, error)
 
 	Container(ctx context.Context, r db.Reader, account, name string) (Container, bool, error)

@@ -108,6 +108,15 @@ func (s *Store) Account(ctx context.Context, r db.Reader, name string) (objectst
 	return a, true, err
 }
 
+// AccountSystem reads what the features keep of an account; of most, nothing.
+func (s *Store) AccountSystem(ctx context.Context, r db.Reader, name string) (map[string]string, error) {
+	system, _, err := db.Get(ctx, r, func(sc db.Scanner) (t string, err error) { return t, sc.Scan(&t) }, "SELECT system FROM object_accounts WHERE name = $1", name)
+	if err != nil {
+		return nil, err
+	}
+	return dict(system)
+}
+
 // SaveAccount writes an account, new or not.
 func (s *Store) SaveAccount(ctx context.Context, tx *db.Tx, a objectstore.Account) error {
 	deleted := int64(0)
