@@ -21,6 +21,5 @@ func TestAllowExpired(t *testing.T) {
 	}
 	service.do("HEAD /v3/auth/tokens?allow_expired=true", 200, "", "X-Subject-Token", subject)
 	c.as(subject).do("GET /v3/projects", 401, "") // nobody acts by it alone
-	c.as(subject).do("GET /v3/auth/projects", 200, "", "X-Service-Token", nova)
-	c.as(subject).do("GET /v3/auth/projects", 401, "", "X-Service-Token", c.admin().token)
+	c.as(subject).do("GET /v3/auth/projects", 401, "", "X-Service-Token", nova) // nor makes what would last
 }
