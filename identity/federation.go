@@ -83,4 +83,27 @@ type Vouched struct {
 	GroupIDs               []string
 }
 
+// pack spells it for a token's payload: the provider, the protocol, the groups.
+func (v *Vouched) pack() [][]byte {
+	if v == nil {
+		return nil
+	}
+	out := [][]byte{packID(v.ProviderID), packID(v.ProtocolID)}
+	for _, g := range v.GroupIDs {
+		out = append(out, packID(g))
+	}
+	return out
+}
+
+func unpackVouched(b [][]byte) *Vouched {
+	if len(b) < 2 {
+		return nil
+	}
+	v := &Vouched{ProviderID: unpackID(b[0]), ProtocolID: unpackID(b[1])}
+	for _, g := range b[2:] {
+		v.GroupIDs = append(v.GroupIDs, unpackID(g))
+	}
+	return v
+}
+
 func providerKey(id string) string { return "idp:" + id }

@@ -36,6 +36,8 @@ type Config struct {
 	PasswordMemory time.Duration
 	// RelyingParty speaks with identity providers; nil: there are none.
 	RelyingParty RelyingParty
+	// TrustedDashboards are the addresses to which a browser takes a token.
+	TrustedDashboards []string
 	// AuthorizationTTL is how long the groups that identity providers vouch for hold
 	// beyond the token, where a provider sets nothing; 0: no longer.
 	AuthorizationTTL time.Duration

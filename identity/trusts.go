@@ -291,7 +291,7 @@ func (s *Service) heldByTrustor(ctx context.Context, r db.Reader, table *roleTab
 	if err != nil || len(line) == 0 {
 		return orMissing(err, "project", t.ProjectID)
 	}
-	groups, err := s.store.GroupsOf(ctx, r, origin)
+	groups, _, err := s.memberOf(ctx, r, origin)
 	if err != nil {
 		return err
 	}

@@ -273,8 +273,8 @@ func (s *Service) ProjectsOfUser(ctx context.Context, scope auth.Scope, userID s
 
 // reachableProjects lists enabled or not enabled projects that the user could ask
 // a token for.
-func (s *Service) reachableProjects(ctx context.Context, userID string, l List) ([]Project, bool, error) {
-	direct, err := s.assignmentsOf(ctx, userID)
+func (s *Service) reachableProjects(ctx context.Context, userID string, l List, more ...string) ([]Project, bool, error) {
+	direct, err := s.assignmentsOf(ctx, userID, more...)
 	if err != nil {
 		return nil, false, err
 	}
@@ -299,11 +299,11 @@ func (s *Service) reachableProjects(ctx context.Context, userID string, l List) 
 	return s.tables.Projects.Page(ctx, s.db, l.Page, append(l.Match, Match{Column: "id", Op: OpIn, Value: ids}, Is("is_domain", false))...)
 }
 
-// assignmentsOf answers what a user has by itself and by its groups.
-func (s *Service) assignmentsOf(ctx context.Context, userID string) ([]Assignment, error) {
-	groups, err := s.store.GroupsOf(ctx, s.db, userID)
+// assignmentsOf answers what a user has by itself, by its groups and by more.
+func (s *Service) assignmentsOf(ctx context.Context, userID string, more ...string) ([]Assignment, error) {
+	groups, _, err := s.memberOf(ctx, s.db, userID)
 	if err != nil {
 		return nil, err
 	}
-	return s.store.Assignments(ctx, s.db, Match{Column: "actor_id", Op: OpIn, Value: append(groups, userID)})
+	return s.store.Assignments(ctx, s.db, Match{Column: "actor_id", Op: OpIn, Value: append(append(groups, more...), userID)})
 }

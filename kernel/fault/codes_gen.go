@@ -89,20 +89,28 @@ const (
 	CodeIdentityProviderDown             Code = "identity.provider_down"
 	CodeImageBadContentType              Code = "image.bad_content_type"
 	CodeImageConflict                    Code = "image.conflict"
+	CodeImageConversionFailed            Code = "image.conversion_failed"
 	CodeImageCorrupt                     Code = "image.corrupt"
+	CodeImageFetchFailed                 Code = "image.fetch_failed"
+	CodeImageFetchRefused                Code = "image.fetch_refused"
 	CodeImageForbidden                   Code = "image.forbidden"
 	CodeImageFormatMismatch              Code = "image.format_mismatch"
 	CodeImageGone                        Code = "image.gone"
 	CodeImageIdTaken                     Code = "image.id_taken"
+	CodeImageImportFailed                Code = "image.import_failed"
+	CodeImageImportOff                   Code = "image.import_off"
 	CodeImageInvalid                     Code = "image.invalid"
 	CodeImageMemberExists                Code = "image.member_exists"
 	CodeImageMetadefExists               Code = "image.metadef_exists"
 	CodeImageMetadefNotFound             Code = "image.metadef_not_found"
 	CodeImageMetadefProtected            Code = "image.metadef_protected"
 	CodeImageNoSpace                     Code = "image.no_space"
+	CodeImageNoStore                     Code = "image.no_store"
 	CodeImageNotFound                    Code = "image.not_found"
 	CodeImageOverQuota                   Code = "image.over_quota"
 	CodeImageProtected                   Code = "image.protected"
+	CodeImageTaskKept                    Code = "image.task_kept"
+	CodeImageTaskNotFound                Code = "image.task_not_found"
 	CodeImageTooLarge                    Code = "image.too_large"
 	CodeImageUnsafe                      Code = "image.unsafe"
 	CodeImageUploadCut                   Code = "image.upload_cut"
@@ -248,6 +256,7 @@ const (
 	CodeVolumeBackendFailed              Code = "volume.backend_failed"
 	CodeVolumeBackupNotFound             Code = "volume.backup_not_found"
 	CodeVolumeBadAuthKey                 Code = "volume.bad_auth_key"
+	CodeVolumeBadBackup                  Code = "volume.bad_backup"
 	CodeVolumeBadImage                   Code = "volume.bad_image"
 	CodeVolumeBadSnapshot                Code = "volume.bad_snapshot"
 	CodeVolumeBadType                    Code = "volume.bad_type"
@@ -264,6 +273,7 @@ const (
 	CodeVolumeQosNotFound                Code = "volume.qos_not_found"
 	CodeVolumeQuotaExceeded              Code = "volume.quota_exceeded"
 	CodeVolumeServiceNotFound            Code = "volume.service_not_found"
+	CodeVolumeServiceUnavailable         Code = "volume.service_unavailable"
 	CodeVolumeSnapshotNotFound           Code = "volume.snapshot_not_found"
 	CodeVolumeTransferNotFound           Code = "volume.transfer_not_found"
 	CodeVolumeTypeNotFound               Code = "volume.type_not_found"
@@ -357,20 +367,28 @@ var definitions = map[Code]Definition{
 	CodeIdentityProviderDown:             {Code: CodeIdentityProviderDown, Kind: Unavailable, Type: "", Hint: "Try again in a moment.", Meaning: "An identity provider does not answer, or not as OpenID Connect says."},
 	CodeImageBadContentType:              {Code: CodeImageBadContentType, Kind: UnsupportedType, Type: "", Hint: "", Meaning: "The request's type is not one that this call takes."},
 	CodeImageConflict:                    {Code: CodeImageConflict, Kind: Conflict, Type: "", Hint: "", Meaning: "The image is in a state that does not allow it."},
+	CodeImageConversionFailed:            {Code: CodeImageConversionFailed, Kind: Invalid, Type: "", Hint: "Convert the image before uploading it.", Meaning: "The image could not be converted."},
 	CodeImageCorrupt:                     {Code: CodeImageCorrupt, Kind: Internal, Type: "", Hint: "Upload the image again.", Meaning: "The stored data of an image is missing."},
+	CodeImageFetchFailed:                 {Code: CodeImageFetchFailed, Kind: Invalid, Type: "", Hint: "Look at the server that has the data, and import it again.", Meaning: "The data could not be fetched."},
+	CodeImageFetchRefused:                {Code: CodeImageFetchRefused, Kind: Invalid, Type: "", Hint: "Use a public http or https address, or ask the operator to allow this one.", Meaning: "The address is not one that images may be fetched from."},
 	CodeImageForbidden:                   {Code: CodeImageForbidden, Kind: Forbidden, Type: "", Hint: "", Meaning: "The image may not be changed that way by this caller."},
 	CodeImageFormatMismatch:              {Code: CodeImageFormatMismatch, Kind: Invalid, Type: "", Hint: "Set disk_format to what the file is, or convert it: qemu-img convert -O qcow2 IN OUT.", Meaning: "The data is not what disk_format says."},
 	CodeImageGone:                        {Code: CodeImageGone, Kind: Gone, Type: "", Hint: "Create the image again.", Meaning: "The image was deleted while its data arrived."},
 	CodeImageIdTaken:                     {Code: CodeImageIdTaken, Kind: Conflict, Type: "", Hint: "Choose another id, or leave it out.", Meaning: "An image of that id exists."},
+	CodeImageImportFailed:                {Code: CodeImageImportFailed, Kind: Invalid, Type: "", Hint: "Correct what the message says, and import it again.", Meaning: "An import came to nothing."},
+	CodeImageImportOff:                   {Code: CodeImageImportOff, Kind: NotFound, Type: "", Hint: "Upload the data, or ask the operator to enable the method.", Meaning: "The site does not import that way."},
 	CodeImageInvalid:                     {Code: CodeImageInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "A field of an image, a member or a query is not valid."},
 	CodeImageMemberExists:                {Code: CodeImageMemberExists, Kind: Conflict, Type: "", Hint: "", Meaning: "The project is a member of the image already."},
 	CodeImageMetadefExists:               {Code: CodeImageMetadefExists, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "A metadata definition of that name exists."},
 	CodeImageMetadefNotFound:             {Code: CodeImageMetadefNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such metadata definition, or none that the caller may see."},
 	CodeImageMetadefProtected:            {Code: CodeImageMetadefProtected, Kind: Forbidden, Type: "", Hint: "Set the namespace's protected to false first.", Meaning: "The metadata definition's namespace is protected."},
 	CodeImageNoSpace:                     {Code: CodeImageNoSpace, Kind: Unavailable, Type: "", Hint: "Ask the operator to free space in the image store.", Meaning: "The store has no room."},
+	CodeImageNoStore:                     {Code: CodeImageNoStore, Kind: Conflict, Type: "", Hint: "Name one of GET /v2/info/stores.", Meaning: "No store of that name is configured."},
 	CodeImageNotFound:                    {Code: CodeImageNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such image, or none that the caller may see."},
 	CodeImageOverQuota:                   {Code: CodeImageOverQuota, Kind: OverQuota, Type: "", Hint: "Delete images, or ask the operator for a higher limit.", Meaning: "The project has as much as it may have."},
 	CodeImageProtected:                   {Code: CodeImageProtected, Kind: Forbidden, Type: "", Hint: "Set protected to false first.", Meaning: "The image is protected."},
+	CodeImageTaskKept:                    {Code: CodeImageTaskKept, Kind: BadMethod, Type: "", Hint: "Wait until it expires.", Meaning: "Tasks cannot be deleted."},
+	CodeImageTaskNotFound:                {Code: CodeImageTaskNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such task, or none that the caller may see."},
 	CodeImageTooLarge:                    {Code: CodeImageTooLarge, Kind: TooLarge, Type: "", Hint: "Upload a smaller image, or ask the operator for a higher limit.", Meaning: "The data is larger than the limit for one image."},
 	CodeImageUnsafe:                      {Code: CodeImageUnsafe, Kind: Invalid, Type: "", Hint: "Make it stand alone: qemu-img convert -O qcow2 IN OUT writes one that does.", Meaning: "The data would make the host open something else, or makes no sense."},
 	CodeImageUploadCut:                   {Code: CodeImageUploadCut, Kind: Invalid, Type: "", Hint: "Upload it again.", Meaning: "The data did not arrive whole."},
@@ -516,6 +534,7 @@ var definitions = map[Code]Definition{
 	CodeVolumeBackendFailed:              {Code: CodeVolumeBackendFailed, Kind: Unavailable, Type: "", Hint: "Try again; the operator finds the cause in the log.", Meaning: "The storage backend refused or did not finish."},
 	CodeVolumeBackupNotFound:             {Code: CodeVolumeBackupNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such backup."},
 	CodeVolumeBadAuthKey:                 {Code: CodeVolumeBadAuthKey, Kind: Invalid, Type: "", Hint: "Use the key that was answered when the transfer was made.", Meaning: "A transfer's key does not match."},
+	CodeVolumeBadBackup:                  {Code: CodeVolumeBadBackup, Kind: Invalid, Type: "", Hint: "Wait until the backup is in a state that allows the call, or delete its increments first.", Meaning: "A backup cannot be used in this way now."},
 	CodeVolumeBadImage:                   {Code: CodeVolumeBadImage, Kind: Invalid, Type: "", Hint: "Choose an active image, and a size that holds it.", Meaning: "The image cannot become this volume."},
 	CodeVolumeBadSnapshot:                {Code: CodeVolumeBadSnapshot, Kind: Invalid, Type: "", Hint: "Wait until the snapshot is in a state that allows the call.", Meaning: "A snapshot's state does not allow the call."},
 	CodeVolumeBadType:                    {Code: CodeVolumeBadType, Kind: Invalid, Type: "", Hint: "List the volume types to see which can be used.", Meaning: "The volume type cannot be used here."},
@@ -532,6 +551,7 @@ var definitions = map[Code]Definition{
 	CodeVolumeQosNotFound:                {Code: CodeVolumeQosNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such QoS specification."},
 	CodeVolumeQuotaExceeded:              {Code: CodeVolumeQuotaExceeded, Kind: OverQuota, Type: "", Hint: "Delete what is not needed, or ask for a larger quota.", Meaning: "The project's quota does not allow it."},
 	CodeVolumeServiceNotFound:            {Code: CodeVolumeServiceNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such part of the block storage service."},
+	CodeVolumeServiceUnavailable:         {Code: CodeVolumeServiceUnavailable, Kind: Unavailable, Type: "", Hint: "List the services with openstack volume service list.", Meaning: "No part of the block storage service can do that here."},
 	CodeVolumeSnapshotNotFound:           {Code: CodeVolumeSnapshotNotFound, Kind: NotFound, Type: "", Hint: "List the snapshots to see which there are.", Meaning: "No such snapshot within the caller's reach."},
 	CodeVolumeTransferNotFound:           {Code: CodeVolumeTransferNotFound, Kind: NotFound, Type: "", Hint: "", Meaning: "No such transfer within the caller's reach."},
 	CodeVolumeTypeNotFound:               {Code: CodeVolumeTypeNotFound, Kind: NotFound, Type: "", Hint: "List the volume types to see which there are.", Meaning: "No such volume type within the caller's reach."},
