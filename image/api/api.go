@@ -14,10 +14,16 @@ import (
 )
 
 // API is the handlers.
-type API struct{ images *image.Service }
+type API struct {
+	images    *image.Service
+	protected *image.Protections
+}
 
 // New makes the API of a service.
 func New(s *image.Service) *API { return &API{images: s} }
+
+// Protect makes p decide who may do what to which properties.
+func (a *API) Protect(p *image.Protections) *API { a.protected = p; return a }
 
 // Routes is the table of all there is.
 func (a *API) Routes() []rest.Route {

@@ -241,6 +241,11 @@ func TestList(t *testing.T) {
 		"size_min=2000&sort=size:asc":                   "[b c,d]",
 		"size_max=2000&sort=size:asc":                   "[a b]",
 		"size_min=1500&size_max=2500":                   "[b]",
+		"size=gt:1500&sort=name:asc":                    "[b c,d]",
+		"size=lte:2000&sort=name:asc":                   "[a b]",
+		"size=neq:2000&sort=name:asc":                   "[a c,d]",
+		"min_disk_max=0&sort=name:asc&limit=1":          "[a]",
+		`name=neq:a&size_min=0&sort=name:asc`:           "[b c,d]",
 		"tag=all&tag=tb":                                "[b]",
 		"k=b":                                           "[b]",
 		"k=nobody":                                      "[]",
@@ -251,7 +256,7 @@ func TestList(t *testing.T) {
 		"visibility=public":                             "[]",
 		"created_at=gt:2100-01-01T00:00:00Z":            "[]",
 		"created_at=lt:2100-01-01T00:00:00Z&name=a":     "[a]",
-		"limit=0":                                       "[]",
+		"limit=0": "[]",
 	} {
 		a := c.want(200, owner, "GET /v2/images?"+query, "")
 		if got := names(a); got != want {
@@ -260,8 +265,8 @@ func TestList(t *testing.T) {
 	}
 	for query, text := range map[string]string{
 		"limit=-1": "limit", "limit=x": "limit", "sort_key=colour": "sort key", "sort=name:up": "sort direction", "marker=" + strings.Repeat("0", 36): "marker",
-		"visibility=secret": "visibility", "os_hidden=maybe": "os_hidden", "member_status=no": "status", "created_at=lt:yesterday": "time",
-		"size_min=x": "size_min", "sort=name&sort_key=name": "syntax", "sort_key=name&sort_dir=asc&sort_dir=asc": "Number of sort dirs", "changes-since=1": "no longer",
+		"visibility=secret": "visibility", "os_hidden=maybe": "os_hidden", "member_status=no": "status", "created_at=lt:yesterday": "ISO 8601", "name=in:a%22b": "comma before", "name=in:%22a%22b": "comma after", "name=in:%22a": "not closed", "size=like:1": "unknown operator",
+		"size_min=x": "non-numeric", "sort=name&sort_key=name": "syntax", "sort_key=name&sort_dir=asc&sort_dir=asc": "Number of sort dirs", "changes-since=1": "no longer",
 	} {
 		if a := c.want(400, owner, "GET /v2/images?"+query, ""); !strings.Contains(a.raw, text) {
 			t.Errorf("%s: %s", query, a.raw)

@@ -32,6 +32,11 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 	if spec.Owner == "" {
 		spec.Owner = scope.ProjectID
 	}
+	for name := range spec.Properties {
+		if !a.protected.Allow(scope, name, image.CreateProperty) {
+			return errReserved(name)
+		}
+	}
 	t := auth.Target{"project_id": scope.ProjectID, "owner": spec.Owner, "visibility": spec.Visibility}
 	if err := scope.Check("add_image", t); err != nil {
 		return err
@@ -47,7 +52,7 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 	}
 	w.Header().Set("Location", rest.Base(r)+"/v2/images/"+img.ID)
 	w.Header().Set("OpenStack-image-store-ids", storeID)
-	return rest.Write(w, http.StatusCreated, view(img))
+	return rest.Write(w, http.StatusCreated, a.view(img, scope))
 }
 
 // mayShow decides the rules for making an image visible to everybody.
@@ -90,13 +95,15 @@ var (
 	base     = []string{"name", "visibility", "protected", "os_hidden", "container_format", "disk_format", "min_disk", "min_ram", "owner", "tags"}
 )
 
+func errReserved(name string) error { return forbidden("Attribute '%s' is reserved.", name) }
+
 // checkName refuses fields that clients cannot set.
 func checkName(name string) error {
 	switch {
 	case slices.Contains(readOnly, name):
 		return forbidden("Attribute '%s' is read-only.", name)
 	case slices.Contains(reserved, name) || strings.HasPrefix(name, "os_glance"):
-		return forbidden("Attribute '%s' is reserved.", name)
+		return errReserved(name)
 	case name == "locations":
 		return forbidden("It's not allowed to update locations if locations are invisible.")
 	}
@@ -156,7 +163,7 @@ func (a *API) show(w http.ResponseWriter, r *http.Request, scope auth.Scope) err
 	if err != nil {
 		return hidden(err, r)
 	}
-	return rest.Write(w, http.StatusOK, view(img))
+	return rest.Write(w, http.StatusOK, a.view(img, scope))
 }
 
 // hidden makes a refusal to look at an image a 404.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/csv"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +29,11 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, scope auth.Scope) err
 	if err != nil {
 		return err
 	}
+	for name := range q.Properties {
+		if !a.protected.Allow(scope, name, image.ReadProperty) {
+			q.Tags = append(q.Tags, "") // no tag is empty: what cannot be read cannot be found by
+		}
+	}
 	scope.All = scope.All || scope.IsAdmin()
 	var images []image.Image
 	var more bool
@@ -40,7 +44,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, scope auth.Scope) err
 	}
 	views := make([]map[string]any, len(images))
 	for i, img := range images {
-		views[i] = view(img)
+		views[i] = a.view(img, scope)
 	}
 	body := map[string]any{"images": views, "schema": "/v2/schemas/images", "first": address(params, "")}
 	if more {
@@ -121,7 +125,7 @@ func filter(q *image.Query, name string, values []string) error {
 		return invalid(`The "changes-since" filter is no longer available on v2.`)
 	case "name", "status", "id", "container_format", "disk_format", "owner", "checksum", "os_hash_value", "os_hash_algo":
 		return among(q, strings.TrimPrefix(name, "os_"), value)
-	case "size", "size_min", "size_max", "min_ram", "min_disk":
+	case "size", "size_min", "size_max", "min_ram", "min_ram_min", "min_ram_max", "min_disk", "min_disk_min", "min_disk_max":
 		return amount(q, name, value)
 	case "created_at", "updated_at":
 		return moment(q, name, value)
@@ -150,10 +154,9 @@ func among(q *image.Query, column, value string) error {
 	op, rest, has := strings.Cut(value, ":")
 	switch {
 	case has && op == "in":
-		r := csv.NewReader(strings.NewReader(rest))
-		list, err := r.Read()
+		list, err := listed(rest)
 		if err != nil {
-			return invalid("Invalid filter value %s. The quote is not closed.", rest)
+			return err
 		}
 		f := image.Filter{Column: column, Op: "in"}
 		for _, v := range list {
@@ -169,20 +172,72 @@ func among(q *image.Query, column, value string) error {
 	return nil
 }
 
+// listed splits a,b at the commas that are not within quotes.
+func listed(text string) ([]string, error) {
+	var out []string
+	for rest := text; ; {
+		var one string
+		if quoted, is := strings.CutPrefix(rest, `"`); is {
+			end := closing(quoted)
+			if end < 0 {
+				return nil, invalid("Invalid filter value %s. The quote is not closed.", text)
+			}
+			one, rest = strings.ReplaceAll(quoted[:end], `\"`, `"`), quoted[end+1:]
+			if rest != "" && rest[0] != ',' {
+				return nil, invalid("Invalid filter value %s. There is no comma after closing quotation mark.", text)
+			}
+		} else {
+			end := strings.IndexByte(rest, ',')
+			if end < 0 {
+				end = len(rest)
+			}
+			if one, rest = rest[:end], rest[end:]; strings.Contains(one, `"`) {
+				return nil, invalid("Invalid filter value %s. There is no comma before opening quotation mark.", text)
+			}
+		}
+		out = append(out, one)
+		if rest == "" {
+			return out, nil
+		}
+		rest = rest[1:]
+	}
+}
+
+// closing finds the quote that no backslash stands before.
+func closing(s string) int {
+	for i := range len(s) {
+		if s[i] == '"' && (i == 0 || s[i-1] != '\\') {
+			return i
+		}
+	}
+	return -1
+}
+
+// amount reads N, gt:N and the like, and the bounds that names ending in _min and
+// _max are.
 func amount(q *image.Query, name, value string) error {
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || n < 0 {
-		return invalid("Filter %s wants a whole number of 0 or more: %s", name, value)
+	op, text, has := strings.Cut(value, ":")
+	if !has {
+		op, text = "eq", value
 	}
-	f := image.Filter{Column: name, Op: "=", Values: []any{n}}
-	switch name {
-	case "size_min":
-		f.Column, f.Op = "size", ">="
-	case "size_max":
-		f.Column, f.Op = "size", "<="
-		q.Filters = append(q.Filters, image.Filter{Column: "size", Op: ">=", Values: []any{int64(0)}})
+	sign, known := comparisons[op]
+	if !known {
+		return invalid("Unable to filter by unknown operator '%s'.", op)
 	}
-	q.Filters = append(q.Filters, f)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return invalid("Unable to filter on a range with a non-numeric value.")
+	}
+	column := name
+	if short, is := strings.CutSuffix(name, "_min"); is {
+		column, sign = short, ">="
+	} else if short, is := strings.CutSuffix(name, "_max"); is {
+		column, sign = short, "<="
+	}
+	if column == "size" && sign != "=" { // no data is no size
+		q.Filters = append(q.Filters, image.Filter{Column: column, Op: ">=", Values: []any{int64(0)}})
+	}
+	q.Filters = append(q.Filters, image.Filter{Column: column, Op: sign, Values: []any{n}})
 	return nil
 }
 
@@ -203,5 +258,5 @@ func moment(q *image.Query, column, value string) error {
 			return nil
 		}
 	}
-	return invalid("Invalid time value '%s' for filter %s: YYYY-MM-DDTHH:MM:SSZ is wanted.", rest, column)
+	return invalid("Bad \"%s\" query filter format. Use ISO 8601 DateTime notation.", column)
 }

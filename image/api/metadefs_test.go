@@ -29,13 +29,19 @@ func newMetadefs(t *testing.T) *cloud {
 		t.Fatal(err)
 	}
 	s := metadefs.New(metadefs.Config{DB: d, Store: store.NewMetadefs(), Clock: clock.Real{}, IDs: id.Random{}})
+	return serve(t, api.NewMetadefs(s).Routes())
+}
+
+// serve answers routes as the cloud does.
+func serve(t *testing.T, routes []rest.Route) *cloud {
+	t.Helper()
 	engine, err := policy.Service("glance", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := &rest.API{Service: "glance", Mount: "/image", Dialect: rest.GlanceDialect(), Tokens: tokens{}, Policy: rest.PolicyOf("glance", engine),
 		Clock: clock.Real{}, IDs: id.Random{}, Log: slog.New(slog.DiscardHandler), Schemas: rest.SchemasOf("glance")}
-	h, err := a.Handle(api.NewMetadefs(s).Routes())
+	h, err := a.Handle(routes)
 	if err != nil {
 		t.Fatal(err)
 	}

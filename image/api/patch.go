@@ -38,7 +38,7 @@ func (a *API) update(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 			return err
 		}
 		for _, op := range ops {
-			if err := op.apply(img, scope); err != nil {
+			if err := op.apply(img, scope, a.protected); err != nil {
 				return err
 			}
 			if op.name == "visibility" {
@@ -52,7 +52,7 @@ func (a *API) update(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 	if err != nil {
 		return err
 	}
-	return rest.Write(w, http.StatusOK, view(out))
+	return rest.Write(w, http.StatusOK, a.view(out, scope))
 }
 
 func patchOf(w http.ResponseWriter, r *http.Request) ([]operation, error) {
@@ -142,9 +142,14 @@ func pointer(p string) (string, error) {
 	return name, nil
 }
 
-func (o operation) apply(img *image.Image, scope auth.Scope) error {
+func (o operation) apply(img *image.Image, scope auth.Scope, p *image.Protections) error {
 	_, isProperty := img.Properties[o.name]
 	isBase := slices.Contains(base, o.name)
+	if !isBase {
+		if err := o.protected(p, scope, isProperty); err != nil {
+			return err
+		}
+	}
 	if o.name == "owner" && o.op != "remove" && !scope.IsAdmin() {
 		return forbidden("Owner can't be updated by non admin.")
 	}
@@ -160,4 +165,27 @@ func (o operation) apply(img *image.Image, scope auth.Scope) error {
 		return fault.New(fault.CodeImageConflict, "Property %s already present.", o.name)
 	}
 	return set(img, o.name, o.value)
+}
+
+// protected refuses what the protections do not let the caller do to a property.
+// One that the caller cannot read is as if it were not there.
+func (o operation) protected(p *image.Protections, scope auth.Scope, exists bool) error {
+	what := image.CreateProperty
+	switch {
+	case exists && !p.Allow(scope, o.name, image.ReadProperty):
+		if o.op != "add" {
+			return fault.New(fault.CodeImageConflict, "Property %s does not exist.", o.name)
+		}
+		return errReserved(o.name)
+	case exists && o.op == "remove":
+		what = image.DeleteProperty
+	case exists:
+		what = image.UpdateProperty
+	case o.op != "add":
+		return nil // there is nothing to do it to
+	}
+	if !p.Allow(scope, o.name, what) {
+		return errReserved(o.name)
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"altostack/image"
+	"altostack/kernel/auth"
 )
 
 func text(s string) any {
@@ -22,6 +23,17 @@ func bytesOf(n int64) any {
 }
 
 func at(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
+
+// view is an image with those properties that the caller may read.
+func (a *API) view(i image.Image, scope auth.Scope) map[string]any {
+	v := view(i)
+	for name := range i.Properties {
+		if !a.protected.Allow(scope, name, image.ReadProperty) {
+			delete(v, name)
+		}
+	}
+	return v
+}
 
 // view is an image as the API shows it: its properties stand among its fields.
 func view(i image.Image) map[string]any {
