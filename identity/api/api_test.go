@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,7 +64,7 @@ type answer struct {
 	body   map[string]any
 }
 
-// at walks the body: names and "0" for the first of a list.
+// at walks the body: names, and numbers for elements of a list.
 func (a answer) at(path string) any {
 	var v any = a.body
 	for name := range strings.SplitSeq(path, ".") {
@@ -71,10 +72,11 @@ func (a answer) at(path string) any {
 		case map[string]any:
 			v = x[name]
 		case []any:
-			if len(x) == 0 {
+			i, err := strconv.Atoi(name)
+			if err != nil || i >= len(x) {
 				return nil
 			}
-			v = x[0]
+			v = x[i]
 		default:
 			return nil
 		}
