@@ -235,6 +235,9 @@ func (h *hasher) check(ctx context.Context, hash, password string) (v verdict, e
 	secret := h.cut(password)
 	cutting := false // it was cut as Keystone does: a new hash would ask for more than the old one
 	v.same, err = h.compare(ctx, r, secret, mark, func(n int) { cutting, v.known = n == 1, n == lately })
+	if v.known {
+		auth.AttemptOf(ctx).Known = true
+	}
 	if v.same && !v.known {
 		want := h.want
 		if want.algorithm == algBcrypt && len(secret) > bcryptMax {

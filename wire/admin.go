@@ -38,6 +38,11 @@ func (s *System) listenAdmin() error {
 		}
 		w.WriteHeader(http.StatusAccepted)
 	})
+	m.HandleFunc("POST /audit/flush", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.FlushAudit(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	m.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	m.HandleFunc("GET /debug", s.debugIndex)
 	m.HandleFunc("GET /debug/sagas", func(w http.ResponseWriter, r *http.Request) {

@@ -83,6 +83,7 @@ func (s *System) startLoops(ctx context.Context) error {
 	s.loops.Add(s.flows.Loop())
 	s.loops.Add(reconcile.Loop{Name: "image uploads", Every: time.Minute, Run: s.image.Recover})
 	s.loops.Add(reconcile.Loop{Name: "token keys", Every: time.Hour, Run: s.identity.RotateKeys})
+	s.loops.Add(reconcile.Loop{Name: "audit retention", Every: time.Hour, Run: s.audit.Prune})
 	s.loops.Add(reconcile.Loop{Name: "saga history", Every: time.Hour, Run: s.forgetSagas})
 	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stops = append(s.stops, stop)

@@ -239,7 +239,7 @@ func (s *System) openHandler(context.Context) error {
 func (s *System) api(t Table, metrics *rest.Metrics) (http.Handler, error) {
 	f := faces[t.Service]
 	a := &rest.API{Service: t.Service, Mount: t.Mount, Dialect: f.dialect, Tokens: s.identity, Policy: rest.PolicyOf(t.Service, s.policies[t.Service]),
-		Clock: s.clock, IDs: s.ids, Log: s.log, Range: f.ranges, Metrics: metrics, AuthURL: s.publicURL + "/identity/v3", ProjectAfter: f.after, MaxBody: f.maxBody,
+		Clock: s.clock, IDs: s.ids, Log: s.log, Range: f.ranges, Metrics: metrics, Audit: s.audit, AuthURL: s.publicURL + "/identity/v3", ProjectAfter: f.after, MaxBody: f.maxBody,
 		HeadFromGet: t.Service == "keystone"}
 	if t.Service == "nova" {
 		a.Alias = "v2 v2.1"

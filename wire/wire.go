@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"altostack/agent"
+	"altostack/audit"
 	"altostack/compute"
 	computeflow "altostack/compute/flow"
 	"altostack/driver/fakevm"
@@ -76,6 +77,8 @@ type System struct {
 	flush    func(context.Context) error
 
 	db         *db.DB
+	auditDB    *db.DB
+	audit      *audit.Trail
 	bus        bus.Bus
 	sagas      *saga.Engine
 	loops      *reconcile.Set
@@ -119,7 +122,7 @@ func Open(ctx context.Context, o Options) (*System, error) {
 		s.opt.LogTo = io.Discard
 	}
 	s.started = s.clock.Now()
-	for _, step := range []func(context.Context) error{s.openData, s.openServices, s.bind, s.openHandler, s.listen, s.bootstrap, s.openHosts, s.run} {
+	for _, step := range []func(context.Context) error{s.openData, s.openServices, s.bind, s.openAudit, s.openHandler, s.listen, s.bootstrap, s.openHosts, s.run} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
@@ -248,6 +251,7 @@ func (s *System) Close() error {
 			}
 			errs = append(errs, s.hosts.Close())
 		}
+		errs = append(errs, s.closeAudit())
 		if s.db != nil {
 			errs = append(errs, s.db.Close())
 		}
@@ -298,7 +302,11 @@ func publicURL(listen, configured string) (string, error) {
 // listen serves the port, and tells nobody before the handler is whole.
 func (s *System) listen(context.Context) error {
 	if s.listener != nil {
-		s.serve(s.listener, rest.PublicAt(strings.TrimSuffix(s.opt.Config.String("public_url"), "/"), s.handler))
+		proxies, err := config.Networks(s.opt.Config.String("trusted_proxies"))
+		if err != nil {
+			return err
+		}
+		s.serve(s.listener, rest.Behind(proxies, rest.PublicAt(strings.TrimSuffix(s.opt.Config.String("public_url"), "/"), s.handler)))
 	}
 	return nil
 }
