@@ -53,7 +53,7 @@ func Seek[T any](l Listing, key func(T) (string, int64), read func(Window) ([]T,
 		jumped := false
 		for _, row := range rows {
 			name, stamp := key(row)
-			if s.behind != "" && strings.HasPrefix(name, s.behind) {
+			if s.behind != "" && strings.HasPrefix(name, s.behind) && (s.Path == nil || name != s.behind) {
 				continue // of the same batch, below a sub-prefix already told
 			}
 			s.behind, jumped = "", false
@@ -117,9 +117,15 @@ func (s *seeker) pass(name string, stamp int64) {
 	s.w.Min, s.w.After = []byte(name), true
 }
 
-// jump moves the window behind everything that starts with dir.
+// jump moves the window behind everything that starts with dir. A list of a path
+// has dir itself, where there is such an object.
 func (s *seeker) jump(dir string) {
-	if s.w.Stamp, s.behind = 0, dir; s.Reverse {
+	s.w.Stamp, s.behind = 0, dir
+	switch {
+	case s.Reverse && s.Path != nil:
+		s.w.Max = []byte(dir + "\x00")
+		return
+	case s.Reverse:
 		s.w.Max = []byte(dir)
 		return
 	}
@@ -129,7 +135,7 @@ func (s *seeker) jump(dir string) {
 // dir answers the sub-prefix that a name is folded into, if any, and whether it is
 // not to be told.
 func (s *seeker) dir(name string) (dir string, skip bool) {
-	if s.Path != nil && name == *s.Path {
+	if s.Path != nil && name == s.Prefix {
 		return "", true
 	}
 	if s.Delimiter == "" || len(name) < len(s.Prefix) {
