@@ -1,0 +1,82 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"altostack/kernel/fault"
+	"altostack/objectstore"
+)
+
+// Authorize lets the call go on, or answers 401 to who did not say who they are
+// and 403 to others. acl is the container's that applies.
+func (c *Call) Authorize(need objectstore.Need, acl string) error {
+	if c.Granted {
+		return nil
+	}
+	g, err := c.decide(c.R.Context(), c.Account, need, acl)
+	if err != nil {
+		return err
+	}
+	if !g.Allowed {
+		return c.Denied()
+	}
+	c.Grant = g
+	return nil
+}
+
+// Denied is the answer to a caller without the right.
+func (c *Call) Denied() error {
+	if c.Caller == nil {
+		return Refuse(http.StatusUnauthorized, "")
+	}
+	return Refuse(http.StatusForbidden, "")
+}
+
+// decide asks for the account's own ACL only where nothing else allows.
+func (c *Call) decide(ctx context.Context, account string, need objectstore.Need, acl string) (objectstore.Grant, error) {
+	ask := objectstore.Ask{Caller: c.Caller, Need: need, Account: account, ACL: acl, Referer: c.R.Referer()}
+	g := objectstore.Decide(ask)
+	if g.Allowed || c.Caller == nil {
+		return g, nil
+	}
+	a, err := c.Service.Account(ctx, account)
+	if err != nil || a.System[objectstore.SystemAccess] == "" {
+		return g, nil //nolint:nilerr // an account that is not there has no ACL
+	}
+	ask.Access = a.System[objectstore.SystemAccess]
+	return objectstore.Decide(ask), nil
+}
+
+// May answers whether the call's caller may read objects of a container: for
+// openers, and for sources of copies.
+func (c *Call) May(ctx context.Context, con objectstore.Container) error {
+	g, err := c.decide(ctx, con.Account, objectstore.ReadObject, con.System[objectstore.SystemRead])
+	if err == nil && !g.Allowed {
+		err = c.Denied()
+	}
+	return err
+}
+
+// Reader is the call's caller, for openers.
+func (c *Call) Reader() objectstore.Reader { return objectstore.Reader{May: c.May} }
+
+// container finds the call's container and authorizes on it; missing ones answer
+// 404 only to those who might create one.
+func (c *Call) container(need objectstore.Need) (objectstore.Container, error) {
+	con, err := c.Service.Container(c.R.Context(), c.Account, c.Container)
+	if err != nil && !fault.Has(err, fault.CodeObjectstoreContainerNotFound) {
+		return con, err
+	}
+	acl := ""
+	switch need {
+	case objectstore.ReadObject, objectstore.ReadContainer:
+		acl = con.System[objectstore.SystemRead]
+	case objectstore.WriteObject:
+		acl = con.System[objectstore.SystemWrite]
+	}
+	if denied := c.Authorize(need, acl); denied != nil {
+		return con, denied
+	}
+	return con, err
+}
