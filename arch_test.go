@@ -18,7 +18,7 @@ import (
 // rooms says what each folder may import of our own code, first match wins. A
 // trailing /... is a whole folder. {x} is any service.
 var rooms = []struct{ folder, may string }{
-	{"cmd/altostack", "wire image/metadefs client bench hostapi kernel/..."},
+	{"cmd/altostack", "wire image/metadefs image/catalogue client bench hostapi kernel/..."},
 	{"wire/...", "*"},
 	{"e2e/...", "*"},
 	{"client", ""},
@@ -40,6 +40,7 @@ var rooms = []struct{ folder, may string }{
 	{"objectstore/s3", "objectstore hostapi kernel/..."},
 	{"image/inspect", "kernel/..."},
 	{"image/metadefs", "kernel/..."},
+	{"image/catalogue", ""},
 	{"identity/mapping", "kernel/schema"},
 	{"identity/signing", ""},
 	{"identity/oidc", "identity kernel/..."},

@@ -16,8 +16,8 @@ import (
 )
 
 func imageCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "Metadata definitions of images"}
-	cmd.AddCommand(metadefsCommand())
+	cmd := &cobra.Command{Use: "image", Short: "Ready images, and metadata definitions"}
+	cmd.AddCommand(catalogCommand(), metadefsCommand())
 	return cmd
 }
 
