@@ -51,6 +51,9 @@ func (c *Call) decide(ctx context.Context, account string, need objectstore.Need
 // May answers whether the call's caller may read objects of a container: for
 // openers, and for sources of copies.
 func (c *Call) May(ctx context.Context, con objectstore.Container) error {
+	if c.Reach != nil {
+		return c.reached(con)
+	}
 	g, err := c.decide(ctx, con.Account, objectstore.ReadObject, con.System[objectstore.SystemRead])
 	if err == nil && !g.Allowed {
 		err = c.Denied()

@@ -91,6 +91,9 @@ type Call struct {
 	// URLs); Grant is then what it says.
 	Granted bool
 	Grant   objectstore.Grant
+	// Reach, set along with Granted, tells what else a granted call may read:
+	// segments, targets of links, sources.
+	Reach func(con objectstore.Container) bool
 	// Now is when the request arrived, as Swift's timestamps are exact.
 	Now time.Time
 	// Values are features' own, from one of their functions to another.
