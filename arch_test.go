@@ -39,6 +39,7 @@ var rooms = []struct{ folder, may string }{
 	{"compute/console", "compute hostapi kernel/..."},
 	{"objectstore/s3", "objectstore hostapi kernel/..."},
 	{"image/inspect", "kernel/..."},
+	{"image/fetch", "kernel/..."},
 	{"image/metadefs", "kernel/..."},
 	{"image/catalogue", ""},
 	{"identity/mapping", "kernel/schema"},

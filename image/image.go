@@ -33,6 +33,8 @@ type Status = string
 const (
 	Queued      Status = "queued"      // known, without data
 	Saving      Status = "saving"      // data is arriving
+	Uploading   Status = "uploading"   // data is arriving in, or lies in, the staging area
+	Importing   Status = "importing"   // an import is bringing the data into the stores
 	Active      Status = "active"      // data is there and checked
 	Deactivated Status = "deactivated" // like active, but only administrators may read the data
 )
@@ -44,9 +46,6 @@ const (
 	Shared    = "shared"
 	Community = "community"
 )
-
-// HashAlgo is the algorithm of every image's HashValue.
-const HashAlgo = "sha512"
 
 // Image is one image. Size and VirtualSize are bytes, -1 while there is no data.
 type Image struct {
@@ -61,8 +60,10 @@ type Image struct {
 	Tags                                []string // sorted
 	CreatedAt, UpdatedAt                time.Time
 	Generation                          int64
-	Blob, Uploader                      string
-	Deadline                            time.Time
+	// Blob names the data in every store that has it, and in the staging area.
+	Blob, Uploader string
+	Locations      []Location // in the order in which they are tried
+	Deadline       time.Time
 }
 
 // Spec is a new image. Empty fields get the API's defaults.
@@ -91,7 +92,7 @@ type Limits struct {
 // Used is how much a project has of what Limits bound.
 type Used struct {
 	Images, Uploading int
-	Bytes             int64
+	Bytes, Staged     int64
 }
 
 // BlobWriter takes the bytes of a blob; exactly one of Commit and Abort ends it,
@@ -123,30 +124,58 @@ type Local interface{ Path(blob string) string }
 
 // Config is what a Service needs.
 type Config struct {
-	DB     *db.DB
-	Store  Store
+	DB    *db.DB
+	Store Store
+	// Stores keep the data; Blobs is short for one of them, of files.
+	Stores []Place
 	Blobs  Blobs
+	// Staging keeps data until it is imported; nil: nothing can be imported.
+	Staging Staging
+	// Cache keeps copies of what remote stores have; nil: none are kept.
+	Cache  Blobs
 	Clock  clock.Clock
 	IDs    id.Source
 	Log    *slog.Logger
 	Limits Limits
+	// Limiter keeps limits of projects instead of Limits; nil: Limits hold.
+	Limiter Limiter
+	Import  ImportConfig
+	// HashAlgo is the algorithm of new images' HashValue: sha512 (the default) or sha256.
+	HashAlgo string
+	// ShowLocations lets those whom the rules allow see and set where data is.
+	ShowLocations bool
 }
 
 // Service is the image service; it is safe for concurrent use.
 type Service struct {
-	db      *db.DB
-	store   Store
-	blobs   Blobs
-	clock   clock.Clock
-	ids     id.Source
-	log     *slog.Logger
-	limits  Limits
-	process string // names this process among uploaders
+	db       *db.DB
+	store    Store
+	places   []Place
+	staging  Staging
+	cache    Blobs
+	clock    clock.Clock
+	ids      id.Source
+	log      *slog.Logger
+	limits   Limits
+	limiter  Limiter
+	imports  ImportConfig
+	hashAlgo string
+	located  bool
+	process  string // names this process among uploaders
+	flows    flows
+	fetching chan struct{} // wakes who fills the cache
 }
 
 // New makes the service.
 func New(c Config) *Service {
-	return &Service{db: c.DB, store: c.Store, blobs: c.Blobs, clock: c.Clock, ids: c.IDs, log: c.Log, limits: c.Limits, process: c.IDs.UUID()}
+	if len(c.Stores) == 0 {
+		c.Stores = []Place{{ID: "file", Type: "file", Default: true, Blobs: c.Blobs}}
+	}
+	if c.HashAlgo == "" {
+		c.HashAlgo = "sha512"
+	}
+	return &Service{db: c.DB, store: c.Store, places: c.Stores, staging: c.Staging, cache: c.Cache, clock: c.Clock, ids: c.IDs, log: c.Log, limits: c.Limits, limiter: c.Limiter,
+		imports: c.Import, hashAlgo: c.HashAlgo, located: c.ShowLocations, process: c.IDs.UUID(), fetching: make(chan struct{}, 1)}
 }
 
 // Limits answers what bounds projects.
@@ -192,6 +221,11 @@ func (s *Service) get(ctx context.Context, r db.Reader, scope auth.Scope, id str
 
 // Create records a new image in status queued.
 func (s *Service) Create(ctx context.Context, scope auth.Scope, spec Spec) (Image, error) {
+	return s.create(ctx, scope, spec, nil)
+}
+
+// create is Create, with more done in the same transaction.
+func (s *Service) create(ctx context.Context, scope auth.Scope, spec Spec, more func(context.Context, *db.Tx, Image) error) (Image, error) {
 	now := s.clock.Now().Truncate(time.Second)
 	img := Image{ID: spec.ID, Name: spec.Name, Status: Queued, Visibility: spec.Visibility, Owner: spec.Owner,
 		DiskFormat: spec.DiskFormat, ContainerFormat: spec.ContainerFormat, Size: -1, VirtualSize: -1,
@@ -221,21 +255,26 @@ func (s *Service) Create(ctx context.Context, scope auth.Scope, spec Spec) (Imag
 		} else if taken {
 			return fault.New(fault.CodeImageIdTaken, "Image ID %s already exists!", img.ID)
 		}
-		return s.store.Insert(ctx, tx, img)
+		if err := s.store.Insert(ctx, tx, img); err != nil || more == nil {
+			return err
+		}
+		return more(ctx, tx, img)
 	})
 	return img, err
 }
 
+// checkCount refuses one more image than the owner may have.
 func (s *Service) checkCount(ctx context.Context, tx *db.Tx, owner string) error {
-	if s.limits.ProjectImages == 0 {
-		return nil
+	bounds, err := s.bounds(ctx, tx, owner)
+	if err != nil || bounds[LimitImages] < 0 {
+		return err
 	}
 	used, err := s.store.Used(ctx, tx, owner)
 	if err != nil {
 		return err
 	}
-	if used.Images >= s.limits.ProjectImages {
-		return fault.New(fault.CodeImageOverQuota, "Project %s is over its limit of %d images: it has %d.", owner, s.limits.ProjectImages, used.Images)
+	if int64(used.Images) >= bounds[LimitImages] {
+		return fault.New(fault.CodeImageOverQuota, "Project %s is over its limit of %d images: it has %d.", owner, bounds[LimitImages], used.Images)
 	}
 	return nil
 }
@@ -279,7 +318,7 @@ func (s *Service) save(ctx context.Context, tx *db.Tx, img Image) error {
 // Delete removes an image, also one whose data is arriving. Its bytes go after
 // the row has gone, at the latest with the next Recover.
 func (s *Service) Delete(ctx context.Context, scope auth.Scope, id string) error {
-	blob := ""
+	var was Image
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		img, _, err := s.get(ctx, tx, scope, id)
 		if err != nil {
@@ -291,70 +330,15 @@ func (s *Service) Delete(ctx context.Context, scope auth.Scope, id string) error
 		if img.Protected {
 			return fault.New(fault.CodeImageProtected, "Image %s is protected and cannot be deleted.", id)
 		}
-		if blob = img.Blob; blob != "" {
-			if err := s.store.Discard(ctx, tx, blob); err != nil {
-				return err
-			}
+		was = img
+		if err := s.flows.cancel(ctx, tx, img.ID); err != nil {
+			return err
 		}
 		return s.store.Delete(ctx, tx, id)
 	})
-	if err != nil || blob == "" {
+	if err != nil || was.Blob == "" {
 		return err
 	}
-	s.sweep(context.WithoutCancel(ctx), blob)
+	s.sweep(context.WithoutCancel(ctx), was)
 	return nil
-}
-
-// sweep removes discarded bytes. What fails here waits for Recover.
-func (s *Service) sweep(ctx context.Context, blob string) {
-	err := s.blobs.Remove(ctx, blob)
-	if err == nil {
-		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.store.Swept(ctx, tx, blob) })
-	}
-	if err != nil {
-		s.log.WarnContext(ctx, "bytes of a deleted image are left for later", "blob", blob, "error", err)
-	}
-}
-
-// Open answers the data of an image. Deactivated data is for administrators only.
-func (s *Service) Open(ctx context.Context, scope auth.Scope, id string) (io.ReadCloser, Image, error) {
-	return s.OpenBlob(ctx, scope, id)
-}
-
-// OpenBlob is Open for callers that seek. Without data the reader is nil.
-func (s *Service) OpenBlob(ctx context.Context, scope auth.Scope, id string) (BlobReader, Image, error) {
-	img, err := s.Get(ctx, scope, id)
-	if err != nil {
-		return nil, img, err
-	}
-	switch {
-	case img.Status == Deactivated && !scope.IsAdmin():
-		return nil, img, fault.New(fault.CodeImageForbidden, "The requested image has been deactivated. Image data download is forbidden.")
-	case img.Status != Active && img.Status != Deactivated:
-		return nil, img, fault.New(fault.CodeImageConflict, "Image %s has no data: its status is %s.", id, img.Status)
-	}
-	r, err := s.blobs.Open(ctx, img.Blob)
-	if err != nil {
-		if again, e := s.Get(ctx, scope, id); e != nil || again.Blob != img.Blob {
-			return nil, img, errNotFound(id) // deleted meanwhile
-		}
-		return nil, img, fault.Because(err, fault.CodeImageCorrupt, "The data of image %s is missing.", id)
-	}
-	return r, img, nil
-}
-
-// Path answers the local file of an active image's data and its format, where
-// the store is files on this machine; otherwise an empty path.
-func (s *Service) Path(ctx context.Context, id string) (path, format string, err error) {
-	img, found, err := s.store.Find(ctx, s.db, id)
-	if err != nil {
-		return "", "", err
-	}
-	if !found || img.Status != Active {
-		return "", "", errNotFound(id)
-	}
-	if l, is := s.blobs.(Local); is {
-		path = l.Path(img.Blob)
-	}
-	return path, img.DiskFormat, nil
 }

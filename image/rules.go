@@ -3,6 +3,7 @@ package image
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"altostack/kernel/fault"
 	"altostack/kernel/id"
@@ -19,6 +20,9 @@ const (
 	maxProperties = 128
 	maxTags       = 128
 	maxValue      = 65535 // bytes of one property's value
+
+	// reservedPrefix starts the names of properties that only the service sets.
+	reservedPrefix = "os_glance"
 )
 
 func invalid(format string, args ...any) error {
@@ -51,8 +55,14 @@ func (i *Image) validate() error {
 }
 
 func (i *Image) validateLists() error {
-	if len(i.Properties) > maxProperties {
-		return fault.New(fault.CodeImageTooLarge, "The limit has been exceeded on the number of allowed image properties. Attempted: %d, Maximum: %d", len(i.Properties), maxProperties).WithHint("Remove properties.")
+	own := 0
+	for name := range i.Properties {
+		if !strings.HasPrefix(name, reservedPrefix) {
+			own++
+		}
+	}
+	if own > maxProperties {
+		return fault.New(fault.CodeImageTooLarge, "The limit has been exceeded on the number of allowed image properties. Attempted: %d, Maximum: %d", own, maxProperties).WithHint("Remove properties.")
 	}
 	if len(i.Tags) > maxTags {
 		return fault.New(fault.CodeImageTooLarge, "The limit has been exceeded on the number of allowed image tags. Attempted: %d, Maximum: %d", len(i.Tags), maxTags).WithHint("Remove tags.")
@@ -91,11 +101,11 @@ func (i *Image) mayBecome(to Image) error {
 func (i *Image) keep(was Image) {
 	i.ID, i.CreatedAt, i.Size, i.VirtualSize = was.ID, was.CreatedAt, was.Size, was.VirtualSize
 	i.Checksum, i.HashAlgo, i.HashValue = was.Checksum, was.HashAlgo, was.HashValue
-	i.Blob, i.Uploader, i.Deadline = was.Blob, was.Uploader, was.Deadline
+	i.Blob, i.Uploader, i.Deadline, i.Locations = was.Blob, was.Uploader, was.Deadline, was.Locations
 }
 
 func (i Image) clone() Image {
-	i.Properties, i.Tags = maps.Clone(i.Properties), slices.Clone(i.Tags)
+	i.Properties, i.Tags, i.Locations = maps.Clone(i.Properties), slices.Clone(i.Tags), slices.Clone(i.Locations)
 	if i.Properties == nil {
 		i.Properties = map[string]string{}
 	}

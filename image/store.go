@@ -24,15 +24,32 @@ type Store interface {
 	SaveMember(ctx context.Context, tx *db.Tx, m Member) error
 	DeleteMember(ctx context.Context, tx *db.Tx, image, member string) error
 
+	// SetLocations replaces where an image's data is.
+	SetLocations(ctx context.Context, tx *db.Tx, image string, locations []Location) error
+
 	// Extend moves the deadline of a process's uploads.
 	Extend(ctx context.Context, tx *db.Tx, uploader string, deadline time.Time) error
 	// Abandoned lists images whose upload nobody is at any more.
 	Abandoned(ctx context.Context, r db.Reader, now time.Time, alone bool, self string) ([]Image, error)
 	// Blobs names every blob that a row names.
-	Blobs(ctx context.Context, r db.Reader) (map[string]bool, error)
-	Discard(ctx context.Context, tx *db.Tx, blob string) error
-	Swept(ctx context.Context, tx *db.Tx, blob string) error
+	Blobs(ctx context.Context, r db.Reader) (Named, error)
+
+	InsertTask(ctx context.Context, tx *db.Tx, t Task) error
+	SaveTask(ctx context.Context, tx *db.Tx, t Task) error
+	Task(ctx context.Context, r db.Reader, id string) (Task, bool, error)
+	Tasks(ctx context.Context, r db.Reader, q TaskQuery) (tasks []Task, more bool, err error)
+	// ForgetTasks removes tasks that expired.
+	ForgetTasks(ctx context.Context, tx *db.Tx, now time.Time) error
+
+	Cached(ctx context.Context, r db.Reader, image string) (Cached, bool, error)
+	CachedAll(ctx context.Context, r db.Reader) ([]Cached, error)
+	SaveCached(ctx context.Context, tx *db.Tx, c Cached) error
+	DeleteCached(ctx context.Context, tx *db.Tx, image string) error
 }
+
+// Named are the blobs that rows name, each as store/blob; what is staged or cached
+// counts apart.
+type Named struct{ Stored, Staged, Cached map[string]bool }
 
 // Query is a list of images as a caller may see it.
 type Query struct {

@@ -1,14 +1,11 @@
 package image
 
 import (
-	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // the API's checksum is MD5; integrity rests on SHA-512
-	"crypto/sha512"
-	"encoding/hex"
 	"errors"
-	"hash"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,19 +18,37 @@ import (
 // uploadLease is how long an upload outlives its process in the table.
 const uploadLease = 10 * time.Minute
 
-// Upload stores the data of a queued image and makes the image active. Data that
-// is cut off, too large, or not what disk_format says leaves nothing behind and
-// the image queued. Memory used does not depend on the size.
+// Upload stores the data of a queued image in the default store; see UploadTo.
 func (s *Service) Upload(ctx context.Context, scope auth.Scope, id string, r io.Reader) error {
-	img, err := s.begin(ctx, scope, id)
+	return s.UploadTo(ctx, scope, id, "", r)
+}
+
+// UploadTo stores the data of a queued image in one store, the default one if none
+// is named, and makes the image active. Data that is cut off, too large, or not
+// what disk_format says leaves nothing behind and the image queued. Memory used
+// does not depend on the size.
+func (s *Service) UploadTo(ctx context.Context, scope auth.Scope, id, store string, r io.Reader) error {
+	if store == "" {
+		store = s.DefaultStore()
+	}
+	place, known := s.place(store)
+	if !known {
+		return errNoStore(store)
+	}
+	img, err := s.begin(ctx, scope, id, Saving, []Location{{Store: store}})
 	if err != nil {
 		return err
 	}
-	got, err := s.receive(ctx, img, r)
+	got, err := s.receive(ctx, img, place.Blobs, r, nil)
+	return s.ended(ctx, img, got, err, s.finish)
+}
+
+// ended completes an upload, or takes it back.
+func (s *Service) ended(ctx context.Context, img Image, got received, err error, finish func(context.Context, Image, received) error) error {
 	// From here on a client that goes away must not keep us from tidying up.
 	ctx = context.WithoutCancel(ctx)
 	if err == nil {
-		err = s.finish(ctx, img, got)
+		err = finish(ctx, img, got)
 	}
 	if err == nil {
 		return nil
@@ -50,8 +65,9 @@ func errGone(id string, cause error) error {
 	return fault.Because(cause, fault.CodeImageGone, "Image %s could not be found after upload. The image may have been deleted during the upload.", id)
 }
 
-// begin moves a queued image to saving and names the blob to come.
-func (s *Service) begin(ctx context.Context, scope auth.Scope, id string) (Image, error) {
+// begin moves a queued image to a state in which data arrives, and names the blob
+// to come and its places.
+func (s *Service) begin(ctx context.Context, scope auth.Scope, id string, to Status, at []Location) (Image, error) {
 	var out Image
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		img, _, err := s.get(ctx, tx, scope, id)
@@ -62,13 +78,19 @@ func (s *Service) begin(ctx context.Context, scope auth.Scope, id string) (Image
 		case !scope.Sees(img.Owner) && !scope.IsAdmin():
 			return fault.New(fault.CodeImageForbidden, "You are not permitted to upload data for this image.")
 		case img.Status != Queued:
-			return fault.New(fault.CodeImageConflict, "Image status transition from %s to saving is not allowed", img.Status)
-		case img.DiskFormat == "" || img.ContainerFormat == "":
+			return fault.New(fault.CodeImageConflict, "Image status transition from %s to %s is not allowed", img.Status, to)
+		case to == Saving && (img.DiskFormat == "" || img.ContainerFormat == ""):
 			return invalid("Properties disk_format, container_format must be set prior to saving data.")
 		}
-		img.Status, img.Blob, img.Uploader = Saving, s.ids.UUID(), s.process
+		if err := s.checkUpload(ctx, tx, img.Owner, to); err != nil {
+			return err
+		}
+		img.Status, img.Blob, img.Uploader, img.Locations = to, s.ids.UUID(), s.process, at
 		img.Deadline, img.Generation = s.clock.Now().Add(uploadLease), img.Generation+1
 		out = img
+		if err := s.store.SetLocations(ctx, tx, img.ID, at); err != nil {
+			return err
+		}
 		return s.save(ctx, tx, img)
 	})
 	return out, err
@@ -76,47 +98,34 @@ func (s *Service) begin(ctx context.Context, scope auth.Scope, id string) (Image
 
 // received is what became known of data on its way.
 type received struct {
-	size, virtual    int64
-	checksum, digest string
+	size, virtual          int64
+	format                 string // what the data is
+	checksum, algo, digest string
 }
 
-// receive writes, hashes and inspects the data, and commits the blob.
-func (s *Service) receive(ctx context.Context, img Image, r io.Reader) (received, error) {
-	w, err := s.blobs.Create(ctx, img.Blob)
+// receive writes, hashes and inspects the data, and commits the blob. progress,
+// if given, hears how many bytes have come.
+func (s *Service) receive(ctx context.Context, img Image, to Blobs, r io.Reader, progress func(int64)) (received, error) {
+	w, err := to.Create(ctx, img.Blob)
 	if err != nil {
 		return received{}, err
 	}
 	defer func() { _ = w.Abort() }() // nothing after Commit
 	stop := s.extend(ctx)
 	defer stop()
-
-	src := &source{r: r}
-	head := make([]byte, inspect.HeadSize)
-	n, _ := io.ReadFull(src, head)
-	if err := src.failure(); err != nil {
-		return received{}, err
-	}
-	head = head[:n]
-	info, err := s.inspect(img, head)
-	if err != nil {
-		return received{}, err
-	}
-	got, err := s.pump(src, head, w)
+	p := &pump{src: &source{r: r}, w: w, limit: s.limits.ImageBytes, inspector: inspect.New(img.DiskFormat, img.ContainerFormat), progress: progress}
+	got, err := p.run(s.hashAlgo)
 	if err != nil {
 		return got, err
 	}
-	if got.virtual = info.VirtualSize; got.virtual == 0 {
+	info, err := p.inspector.Finish()
+	if err != nil {
+		return got, err
+	}
+	if got.virtual, got.format = info.VirtualSize, info.Format; got.virtual == 0 {
 		got.virtual = got.size
 	}
 	return got, w.Commit()
-}
-
-// inspect leaves containers alone, whose disk lies deeper inside.
-func (s *Service) inspect(img Image, head []byte) (inspect.Info, error) {
-	if img.ContainerFormat != "bare" || len(head) == 0 {
-		return inspect.Info{}, nil
-	}
-	return inspect.Check(img.DiskFormat, head)
 }
 
 // source remembers how a reader ended: io.ReadFull gives a client that went away
@@ -146,75 +155,6 @@ func (s *source) failure() error {
 		return s.err
 	}
 	return fault.Because(s.err, fault.CodeImageUploadCut, "The image data did not arrive whole.")
-}
-
-const (
-	chunkSize  = 1 << 20
-	chunkCount = 4 // read ahead of the hashes
-)
-
-type chunk struct {
-	buf  []byte
-	n    int
-	left sync.WaitGroup // hashes still at it
-}
-
-// pump copies r to w while two goroutines hash, so that the slower hash alone
-// bounds the speed. Chunks go around; nothing is allocated on the way.
-func (s *Service) pump(src *source, head []byte, w io.Writer) (received, error) {
-	var got received
-	sums := []hash.Hash{md5.New(), sha512.New()} //nolint:gosec // see the import
-	queues := make([]chan *chunk, len(sums))
-	var workers sync.WaitGroup
-	for i, h := range sums {
-		queues[i] = make(chan *chunk, chunkCount)
-		workers.Go(func() {
-			for c := range queues[i] {
-				h.Write(c.buf[:c.n])
-				c.left.Done()
-			}
-		})
-	}
-	chunks := make([]*chunk, chunkCount)
-	for i := range chunks {
-		chunks[i] = &chunk{buf: make([]byte, chunkSize)}
-	}
-	err := s.feed(src, head, w, chunks, queues, &got)
-	for _, q := range queues {
-		close(q)
-	}
-	workers.Wait()
-	got.checksum, got.digest = hex.EncodeToString(sums[0].Sum(nil)), hex.EncodeToString(sums[1].Sum(nil))
-	return got, err
-}
-
-func (s *Service) feed(src *source, head []byte, w io.Writer, chunks []*chunk, queues []chan *chunk, got *received) error {
-	r := io.MultiReader(bytes.NewReader(head), src)
-	for turn := 0; ; turn++ {
-		c := chunks[turn%len(chunks)]
-		c.left.Wait()
-		n, ended := io.ReadFull(r, c.buf)
-		if err := src.failure(); err != nil {
-			return err
-		}
-		if n > 0 {
-			c.n = n
-			got.size += int64(n)
-			if s.limits.ImageBytes > 0 && got.size > s.limits.ImageBytes {
-				return fault.New(fault.CodeImageTooLarge, "The image is larger than %d bytes, the limit for one image.", s.limits.ImageBytes)
-			}
-			c.left.Add(len(queues))
-			for _, q := range queues {
-				q <- c
-			}
-			if _, err := w.Write(c.buf[:n]); err != nil {
-				return err
-			}
-		}
-		if ended != nil {
-			return nil
-		}
-	}
 }
 
 // extend keeps the upload's row from being given up while it runs.
@@ -251,21 +191,27 @@ func (s *Service) finish(ctx context.Context, img Image, got received) error {
 		if !found || now.Status != Saving || now.Blob != img.Blob {
 			return errGone(img.ID, nil)
 		}
-		if limit := s.limits.ProjectBytes; limit > 0 {
-			used, err := s.store.Used(ctx, tx, img.Owner)
-			if err != nil {
-				return err
-			}
-			if used.Bytes+got.size > limit {
-				return fault.New(fault.CodeImageOverQuota, "The image of %d bytes does not fit: project %s has %d of %d bytes in use.", got.size, img.Owner, used.Bytes, limit)
-			}
+		if err := s.checkRoom(ctx, tx, img.Owner, got.size); err != nil {
+			return err
 		}
-		now.Status, now.Size, now.VirtualSize = Active, got.size, got.virtual
-		now.Checksum, now.HashAlgo, now.HashValue = got.checksum, HashAlgo, got.digest
-		now.Uploader, now.Deadline = "", time.Time{}
+		now.take(got)
+		now.Locations = slices.Clone(img.Locations)
+		for i := range now.Locations {
+			now.Locations[i].Ready = true
+		}
 		now.Generation, now.UpdatedAt = now.Generation+1, s.clock.Now().Truncate(time.Second)
+		if err := s.store.SetLocations(ctx, tx, now.ID, now.Locations); err != nil {
+			return err
+		}
 		return s.save(ctx, tx, now)
 	})
+}
+
+// take makes an image active with what was received.
+func (i *Image) take(got received) {
+	i.Status, i.Size, i.VirtualSize = Active, got.size, got.virtual
+	i.Checksum, i.HashAlgo, i.HashValue = got.checksum, got.algo, got.digest
+	i.Uploader, i.Deadline = "", time.Time{}
 }
 
 // giveUp resets an image whose upload failed to queued and removes its bytes.
@@ -276,21 +222,27 @@ func (s *Service) giveUp(ctx context.Context, img Image) (gone bool, err error) 
 		if err != nil {
 			return err
 		}
-		if gone = !found || now.Status != Saving || now.Blob != img.Blob; gone {
+		if gone = !found || now.Status != img.Status || now.Blob != img.Blob; gone {
 			return nil
 		}
-		now.Status, now.Blob, now.Uploader, now.Deadline = Queued, "", "", time.Time{}
-		now.Generation++
-		if err := s.store.Discard(ctx, tx, img.Blob); err != nil {
-			return err
-		}
-		return s.save(ctx, tx, now)
+		return s.requeue(ctx, tx, now)
 	})
 	if err != nil {
 		return false, err
 	}
-	s.sweep(ctx, img.Blob)
+	s.sweep(ctx, img)
 	return gone, nil
+}
+
+// requeue makes an image one without data again.
+func (s *Service) requeue(ctx context.Context, tx *db.Tx, img Image) error {
+	img.Status, img.Blob, img.Uploader, img.Deadline, img.Locations = Queued, "", "", time.Time{}, nil
+	img.Size, img.VirtualSize = -1, -1
+	img.Generation++
+	if err := s.store.SetLocations(ctx, tx, img.ID, nil); err != nil {
+		return err
+	}
+	return s.save(ctx, tx, img)
 }
 
 // Recover makes good what a crash left: uploads that nobody is at any more go
@@ -309,19 +261,44 @@ func (s *Service) Recover(ctx context.Context) error {
 			return err
 		}
 	}
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.store.ForgetTasks(ctx, tx, s.clock.Now()) })
+	return errors.Join(err, s.collect(ctx))
+}
+
+// collect removes bytes that no row names.
+func (s *Service) collect(ctx context.Context) error {
+	type heap struct {
+		Blobs
+		name func(Named, string) bool
+	}
+	var heaps []heap
+	for _, p := range s.places {
+		heaps = append(heaps, heap{p.Blobs, func(n Named, blob string) bool { return n.Stored[p.ID+"/"+blob] }})
+	}
+	if s.staging != nil {
+		heaps = append(heaps, heap{s.staging, func(n Named, blob string) bool { return n.Staged[strings.TrimSuffix(blob, converted)] }})
+	}
+	if s.cache != nil {
+		heaps = append(heaps, heap{s.cache, func(n Named, blob string) bool { return n.Cached[blob] }})
+	}
 	// Blobs first: what is begun in between is then named by a row.
-	have, err := s.blobs.List(ctx)
-	if err != nil {
-		return err
+	have, errs := make([][]string, len(heaps)), []error(nil)
+	for i, h := range heaps {
+		var err error
+		if have[i], err = h.List(ctx); err != nil {
+			errs = append(errs, err) // a store that is away does not keep the others dirty
+		}
 	}
 	named, err := s.store.Blobs(ctx, s.db)
 	if err != nil {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
-	for _, blob := range have {
-		if !named[blob] {
-			s.sweep(ctx, blob)
+	for i, h := range heaps {
+		for _, blob := range have[i] {
+			if !h.name(named, blob) {
+				s.removed(ctx, h.Remove(ctx, blob), blob)
+			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -6,6 +6,7 @@
 package fileblobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -49,13 +50,45 @@ type writer struct {
 	*os.File
 	store *Store
 	id    string
+	at    int64 // where the next byte belongs
 	ended bool
 }
 
-// Write implements io.Writer.
+// block is what is left out where it is all zeroes: a block of most file systems.
+const block = 4 << 10
+
+var zeroes [block]byte
+
+// Write writes on, but for blocks of zeroes, which become holes of the file.
 func (w *writer) Write(p []byte) (int, error) {
-	n, err := w.File.Write(p)
-	return n, space(err)
+	done := 0
+	for done < len(p) {
+		skip, n := run(p[done:], w.at)
+		if !skip {
+			if _, err := w.WriteAt(p[done:done+n], w.at); err != nil {
+				return done, space(err)
+			}
+		}
+		done += n
+		w.at += int64(n)
+	}
+	return done, nil
+}
+
+// run tells how many bytes of p, which belong at an offset, are blocks of zeroes
+// one after the other, or how many are not.
+func run(p []byte, at int64) (zero bool, n int) {
+	piece := func(rest []byte, at int64) int { return min(len(rest), block-int(at%block)) }
+	n = piece(p, at)
+	zero = n == block && bytes.Equal(p[:n], zeroes[:])
+	for n < len(p) {
+		next := piece(p[n:], at+int64(n))
+		if (next == block && bytes.Equal(p[n:n+next], zeroes[:])) != zero {
+			break
+		}
+		n += next
+	}
+	return zero, n
 }
 
 // ReadFrom hides the file's own, which would hide errors of a full disk.
@@ -67,7 +100,10 @@ func (w *writer) ReadFrom(r io.Reader) (int64, error) {
 func (w *writer) Commit() error {
 	w.ended = true
 	from := w.Name()
-	err := w.Sync()
+	err := w.Truncate(w.at) // a hole at the end counts
+	if err == nil {
+		err = w.Sync()
+	}
 	err = errors.Join(err, w.Close())
 	if err == nil {
 		err = os.Rename(from, w.store.path(w.id))
@@ -129,6 +165,28 @@ func (s *Store) List(context.Context) ([]string, error) {
 
 // Path answers the file of a whole blob.
 func (s *Store) Path(id string) string { return s.path(id) }
+
+// Incoming answers the file of a blob that is not whole, for a program to write.
+func (s *Store) Incoming(id string) string { return filepath.Join(s.incoming, id) }
+
+// Adopt makes a whole blob of a file that a program has written.
+func (s *Store) Adopt(_ context.Context, id string) error {
+	if err := plain(id); err != nil {
+		return err
+	}
+	f, err := os.Open(s.Incoming(id))
+	if err != nil {
+		return fmt.Errorf("adopt blob: %w", err)
+	}
+	err = errors.Join(f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(s.Incoming(id), s.path(id))
+	}
+	if err != nil {
+		return space(err)
+	}
+	return syncDir(s.blobs)
+}
 
 func (s *Store) path(id string) string { return filepath.Join(s.blobs, id) }
 

@@ -56,6 +56,7 @@ func (a *API) Routes() []rest.Route {
 		rest.On("GET /v2/info/stores/detail", "stores_info_detail", a.storesDetail),
 		rest.On("GET /v2/info/usage", "", a.usage),
 	}
+	routes = append(routes, a.arrivals()...)
 	for name, schema := range schemas() {
 		routes = append(routes, rest.On("GET /v2/schemas/"+name, "", func(w http.ResponseWriter, _ *http.Request, _ auth.Scope) error {
 			return rest.Write(w, http.StatusOK, schema)

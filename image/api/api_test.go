@@ -426,8 +426,12 @@ func TestPersonas(t *testing.T) {
 		c.want(401, "nobody", call, "")
 		body, media := "", "application/json"
 		switch {
-		case strings.HasSuffix(path, "/file"):
+		case strings.HasSuffix(path, "/file"), strings.HasSuffix(path, "/stage"):
 			media = octets
+		case strings.HasSuffix(path, "/import"):
+			body = `{"method": {"name": "glance-direct"}}`
+		case strings.HasSuffix(path, "/locations"):
+			body = `{"url": "http://example.org/x"}`
 		case route.Method == "PATCH":
 			body, media = "[]", patch
 		case route.Method == "PUT":
@@ -435,7 +439,7 @@ func TestPersonas(t *testing.T) {
 		case route.Method == "POST":
 			body = `{"member": "bob"}`
 		}
-		if strings.Contains(route.Path, "{image_id}") {
+		if strings.Contains(route.Path, "{image_id}") && !strings.HasPrefix(path, "/v2/cache") {
 			c.want(404, other, call, body, "Content-Type", media)
 		}
 		if route.Method != "GET" && route.Path != "/v2/images/{image_id}/members/{member_id}" && !strings.HasSuffix(path, "/members") {

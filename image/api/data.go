@@ -14,32 +14,40 @@ import (
 )
 
 func (a *API) upload(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/octet-stream" {
-		return fault.New(fault.CodeImageBadContentType, "Invalid content type %s", media)
-	}
-	img, scope, err := a.may(r, scope, "upload_image")
+	img, scope, body, err := a.incoming(r, scope, "upload_image")
 	if err != nil {
 		return err
 	}
-	if limit := a.images.Limits().ImageBytes; limit > 0 && r.ContentLength > limit {
-		return fault.New(fault.CodeImageTooLarge, "The image of %d bytes is larger than %d, the limit for one image.", r.ContentLength, limit)
-	}
-	if store := r.Header.Get("X-Image-Meta-Store"); store != "" && store != storeID {
+	store := r.Header.Get("X-Image-Meta-Store")
+	if err := a.images.UploadTo(r.Context(), scope, img.ID, store, body); fault.Has(err, fault.CodeImageNoStore) {
 		return invalid("Invalid backend value: no store %s", store)
-	}
-	body := io.Reader(r.Body)
-	if text := r.Header.Get("X-Openstack-Image-Size"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 0 {
-			return invalid("Invalid or missing image size in request headers.")
-		}
-		body = &exactly{r: r.Body, left: n}
-	}
-	if err := a.images.Upload(r.Context(), scope, img.ID, body); err != nil {
+	} else if err != nil {
 		return err
 	}
 	return rest.Empty(w, http.StatusNoContent)
+}
+
+// incoming is an image whose data a request carries, and the data.
+func (a *API) incoming(r *http.Request, scope auth.Scope, rule string) (image.Image, auth.Scope, io.Reader, error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/octet-stream" {
+		return image.Image{}, scope, nil, fault.New(fault.CodeImageBadContentType, "Invalid content type %s", media)
+	}
+	img, scope, err := a.may(r, scope, rule)
+	if err != nil {
+		return img, scope, nil, err
+	}
+	if limit := a.images.Limits().ImageBytes; limit > 0 && r.ContentLength > limit {
+		return img, scope, nil, fault.New(fault.CodeImageTooLarge, "The image of %d bytes is larger than %d, the limit for one image.", r.ContentLength, limit)
+	}
+	if text := r.Header.Get("X-Openstack-Image-Size"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return img, scope, nil, invalid("Invalid or missing image size in request headers.")
+		}
+		return img, scope, &exactly{r: r.Body, left: n}, nil
+	}
+	return img, scope, r.Body, nil
 }
 
 // exactly fails where a body has not the size that its sender promised.
@@ -65,7 +73,7 @@ func (a *API) download(w http.ResponseWriter, r *http.Request, scope auth.Scope)
 	if _, _, err := a.may(r, scope, "download_image"); err != nil {
 		return err
 	}
-	if img.Status == image.Queued || img.Status == image.Saving {
+	if img.Status != image.Active && img.Status != image.Deactivated {
 		return rest.Empty(w, http.StatusNoContent)
 	}
 	data, img, err := a.images.OpenBlob(r.Context(), scope, img.ID)

@@ -51,7 +51,14 @@ func (a *API) create(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 		return err
 	}
 	w.Header().Set("Location", rest.Base(r)+"/v2/images/"+img.ID)
-	w.Header().Set("OpenStack-image-store-ids", storeID)
+	var stores []string
+	for _, p := range a.images.Stores() {
+		stores = append(stores, p.ID)
+	}
+	w.Header().Set("OpenStack-image-store-ids", strings.Join(stores, ","))
+	if methods := a.images.Methods(); len(methods) > 0 {
+		w.Header().Set("OpenStack-image-import-methods", strings.Join(methods, ","))
+	}
 	return rest.Write(w, http.StatusCreated, a.view(img, scope))
 }
 

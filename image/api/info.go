@@ -3,27 +3,42 @@ package api
 import (
 	"net/http"
 
+	"altostack/image"
 	"altostack/kernel/auth"
 	"altostack/kernel/rest"
 )
 
-// storeID names the one store there is.
-const storeID = "default"
-
-// importInfo says that data comes by PUT only.
+// importInfo says how data can come besides by PUT.
 func (a *API) importInfo(w http.ResponseWriter, _ *http.Request, _ auth.Scope) error {
 	return rest.Write(w, http.StatusOK, map[string]any{"import-methods": map[string]any{
-		"description": "Import methods available.", "type": "array", "value": []string{}}})
+		"description": "Import methods available.", "type": "array", "value": append([]string{}, a.images.Methods()...)}})
+}
+
+func (a *API) listStores(detail bool) map[string]any {
+	out := []map[string]any{}
+	for i, p := range a.images.Stores() {
+		v := map[string]any{"id": p.ID}
+		if p.Description != "" {
+			v["description"] = p.Description
+		}
+		if p.Default {
+			v["default"] = "true"
+		}
+		if detail {
+			// No path, no bucket: where the bytes lie is nobody's business outside.
+			v["type"], v["weight"], v["properties"] = p.Type, len(a.images.Stores())-i-1, map[string]any{}
+		}
+		out = append(out, v)
+	}
+	return map[string]any{"stores": out}
 }
 
 func (a *API) stores(w http.ResponseWriter, _ *http.Request, _ auth.Scope) error {
-	return rest.Write(w, http.StatusOK, map[string]any{"stores": []any{map[string]any{"id": storeID, "default": "true"}}})
+	return rest.Write(w, http.StatusOK, a.listStores(false))
 }
 
-// storesDetail names no path: where the bytes lie is nobody's business outside.
 func (a *API) storesDetail(w http.ResponseWriter, _ *http.Request, _ auth.Scope) error {
-	return rest.Write(w, http.StatusOK, map[string]any{"stores": []any{map[string]any{
-		"id": storeID, "default": "true", "type": "file", "weight": 0, "properties": map[string]any{}}}})
+	return rest.Write(w, http.StatusOK, a.listStores(true))
 }
 
 func (a *API) usage(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
@@ -31,18 +46,18 @@ func (a *API) usage(w http.ResponseWriter, r *http.Request, scope auth.Scope) er
 	if err != nil {
 		return err
 	}
-	limits := a.images.Limits()
-	entry := func(used, limit int64) map[string]int64 {
-		if limit == 0 {
-			limit = -1
-		}
-		return map[string]int64{"usage": used, "limit": limit}
+	limits, err := a.images.Bounds(r.Context(), scope.ProjectID)
+	if err != nil {
+		return err
+	}
+	entry := func(used int64, name string) map[string]int64 {
+		return map[string]int64{"usage": used, "limit": limits[name]}
 	}
 	const mib = 1 << 20
 	return rest.Write(w, http.StatusOK, map[string]any{"usage": map[string]any{
-		"image_size_total":      entry((used.Bytes+mib-1)/mib, limits.ProjectBytes/mib),
-		"image_count_total":     entry(int64(used.Images), int64(limits.ProjectImages)),
-		"image_stage_total":     entry(0, 0),
-		"image_count_uploading": entry(int64(used.Uploading), 0),
+		image.LimitSize:      entry((used.Bytes+mib-1)/mib, image.LimitSize),
+		image.LimitImages:    entry(int64(used.Images), image.LimitImages),
+		image.LimitStaged:    entry((used.Staged+mib-1)/mib, image.LimitStaged),
+		image.LimitUploading: entry(int64(used.Uploading), image.LimitUploading),
 	}})
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"maps"
+	"strings"
 	"time"
 
 	"altostack/image"
@@ -32,6 +33,9 @@ func (a *API) view(i image.Image, scope auth.Scope) map[string]any {
 			delete(v, name)
 		}
 	}
+	if a.images.ShowsLocations() {
+		v["locations"] = viewLocations(i)
+	}
 	return v
 }
 
@@ -55,8 +59,8 @@ func view(i image.Image) map[string]any {
 		"tags": tags, "created_at": at(i.CreatedAt), "updated_at": at(i.UpdatedAt),
 		"self": self, "file": self + "/file", "schema": "/v2/schemas/image",
 	})
-	if i.Status == image.Active || i.Status == image.Deactivated {
-		v["stores"] = storeID
+	if stores := i.StoresOf(); len(stores) > 0 {
+		v["stores"] = strings.Join(stores, ",")
 	}
 	return v
 }

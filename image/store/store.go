@@ -84,10 +84,13 @@ func fill(ctx context.Context, r db.Reader, images []image.Image) error {
 	tags, _, err := page.List(ctx, r, page.From("image_id, tag", "image_tags", "image_id").In("image_id", ids), page.Request{Sort: []page.Key{{Column: "tag"}}}, func(s db.Scanner) (t triple, err error) {
 		return t, s.Scan(&t.id, &t.name)
 	})
+	if err != nil {
+		return fmt.Errorf("read tags: %w", err)
+	}
 	for _, t := range tags {
 		byID[t.id].Tags = append(byID[t.id].Tags, t.name)
 	}
-	return err
+	return fillLocations(ctx, r, ids, byID)
 }
 
 // List reads a page of images as a caller may see them.
@@ -188,7 +191,7 @@ func (s *Store) Save(ctx context.Context, tx *db.Tx, i image.Image) (bool, error
 func (s *Store) Delete(ctx context.Context, tx *db.Tx, id string) error {
 	for _, q := range []string{
 		"DELETE FROM image_properties WHERE image_id = $1", "DELETE FROM image_tags WHERE image_id = $1",
-		"DELETE FROM image_members WHERE image_id = $1", "DELETE FROM images WHERE id = $1",
+		"DELETE FROM image_members WHERE image_id = $1", "DELETE FROM image_locations WHERE image_id = $1", "DELETE FROM image_cache WHERE image_id = $1", "DELETE FROM images WHERE id = $1",
 	} {
 		if _, err := tx.Exec(ctx, q, id); err != nil {
 			return fmt.Errorf("delete image %s: %w", id, err)
@@ -200,50 +203,30 @@ func (s *Store) Delete(ctx context.Context, tx *db.Tx, id string) error {
 // Used sums a project's images.
 func (s *Store) Used(ctx context.Context, r db.Reader, owner string) (image.Used, error) {
 	const q = `
-		SELECT COUNT(*), COALESCE(SUM(CASE WHEN status = 'saving' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN size > 0 THEN size ELSE 0 END), 0)
+		SELECT COUNT(*), COALESCE(SUM(CASE WHEN status IN ('saving', 'uploading', 'importing') THEN 1 ELSE 0 END), 0),
+		       COALESCE(SUM(CASE WHEN size > 0 AND status NOT IN ('uploading', 'importing') THEN size ELSE 0 END), 0),
+		       COALESCE(SUM(CASE WHEN size > 0 AND status IN ('uploading', 'importing') THEN size ELSE 0 END), 0)
 		  FROM images WHERE owner = $1`
 	u, _, err := db.Get(ctx, r, func(s db.Scanner) (u image.Used, err error) {
-		return u, s.Scan(&u.Images, &u.Uploading, &u.Bytes)
+		return u, s.Scan(&u.Images, &u.Uploading, &u.Bytes, &u.Staged)
 	}, q, owner)
 	return u, err
 }
 
 // Extend moves the deadline of a process's uploads.
 func (s *Store) Extend(ctx context.Context, tx *db.Tx, uploader string, deadline time.Time) error {
-	_, err := tx.Exec(ctx, "UPDATE images SET deadline = $1 WHERE status = 'saving' AND uploader = $2", db.Micros(deadline), uploader)
+	_, err := tx.Exec(ctx, "UPDATE images SET deadline = $1 WHERE status IN ('saving', 'uploading') AND uploader = $2", db.Micros(deadline), uploader)
 	return err
 }
 
 // Abandoned lists images whose upload nobody is at any more.
 func (s *Store) Abandoned(ctx context.Context, r db.Reader, now time.Time, alone bool, self string) ([]image.Image, error) {
-	const q = "SELECT " + columns + " FROM images WHERE status = 'saving' AND uploader <> $1 AND ($2 = 1 OR deadline < $3) ORDER BY id"
+	const q = "SELECT " + columns + " FROM images WHERE status IN ('saving', 'uploading') AND uploader NOT IN ('', $1) AND ($2 = 1 OR deadline < $3) ORDER BY id"
 	lapsed := 0
 	if alone {
 		lapsed = 1
 	}
 	return db.List(ctx, r, scan, q, self, lapsed, db.Micros(now))
-}
-
-// Blobs names every blob that an image has.
-func (s *Store) Blobs(ctx context.Context, r db.Reader) (map[string]bool, error) {
-	names, err := db.List(ctx, r, db.Value[string], "SELECT blob FROM images WHERE blob <> ''")
-	out := make(map[string]bool, len(names))
-	for _, n := range names {
-		out[n] = true
-	}
-	return out, err
-}
-
-// Discard notes a blob that is to be removed.
-func (s *Store) Discard(ctx context.Context, tx *db.Tx, blob string) error {
-	_, err := tx.Exec(ctx, "INSERT INTO image_garbage (blob) VALUES ($1) ON CONFLICT DO NOTHING", blob)
-	return err
-}
-
-// Swept forgets a blob that has been removed.
-func (s *Store) Swept(ctx context.Context, tx *db.Tx, blob string) error {
-	_, err := tx.Exec(ctx, "DELETE FROM image_garbage WHERE blob = $1", blob)
-	return err
 }
 
 func scanMember(s db.Scanner) (image.Member, error) {
