@@ -19,6 +19,7 @@ func (s *Service) endpoints() kind[Endpoint] {
 
 // catalog is the catalog as it is stored, read once until it changes.
 type catalog struct {
+	away      []ServiceProvider // enabled ones
 	services  []CatalogService
 	endpoints map[string][]Endpoint // by service
 	filter    *filtering
@@ -88,6 +89,9 @@ func (s *Service) stored(ctx context.Context) (*catalog, error) {
 	c = &catalog{services: services, endpoints: map[string][]Endpoint{}, filter: filter}
 	for _, e := range endpoints {
 		c.endpoints[e.ServiceID] = append(c.endpoints[e.ServiceID], e)
+	}
+	if c.away, err = s.tables.ServiceProviders.List(ctx, s.db, Is("enabled", true)); err != nil {
+		return nil, err
 	}
 	c.texts = newCatalogTexts(c.endpoints)
 	s.memoMu.Lock()

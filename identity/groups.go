@@ -8,7 +8,7 @@ import (
 )
 
 func (s *Service) groups() kind[Group] {
-	return kind[Group]{"group", s.tables.Groups, func(g Group) auth.Target {
+	return kind[Group]{"group", presentGroups{s.tables.Groups}, func(g Group) auth.Target {
 		return auth.Target{"target.group.id": g.ID, "target.group.domain_id": g.DomainID}
 	}}
 }
@@ -21,7 +21,7 @@ func (s *Service) Group(ctx context.Context, scope auth.Scope, id string) (Group
 // Groups lists groups.
 func (s *Service) Groups(ctx context.Context, scope auth.Scope, l List) ([]Group, bool, error) {
 	d := ownDomain(scope, &l)
-	return s.groups().page(ctx, s.db, scope, l, auth.Target{"target.group.domain_id": d})
+	return s.groups().page(ctx, s.db, scope, shown(l), auth.Target{"target.group.domain_id": d})
 }
 
 func (g *Group) apply(a Attrs) {
@@ -42,6 +42,9 @@ func (s *Service) CreateGroup(ctx context.Context, scope auth.Scope, a Attrs) (G
 		return g, err
 	}
 	g.apply(a)
+	if err := noSeparator(g.Name); err != nil {
+		return g, err
+	}
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
 		if err := s.needDomain(ctx, tx, g.DomainID); err != nil {
 			return err
@@ -60,6 +63,9 @@ func (s *Service) UpdateGroup(ctx context.Context, scope auth.Scope, id string, 
 		}
 		g = old
 		g.apply(cloned(a))
+		if err := noSeparator(g.Name); err != nil {
+			return err
+		}
 		if g.DomainID != old.DomainID {
 			return invalid("domain_id", "Cannot change the domain of group %s.", id)
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 func (s *Service) users() kind[User] {
-	return kind[User]{"user", s.tables.Users, func(u User) auth.Target {
+	return kind[User]{"user", present{s.tables.Users}, func(u User) auth.Target {
 		return auth.Target{"user_id": u.ID, "target.user.id": u.ID, "target.user.domain_id": u.DomainID}
 	}}
 }
@@ -44,7 +44,7 @@ func ownDomain(scope auth.Scope, l *List) string {
 // Users lists users.
 func (s *Service) Users(ctx context.Context, scope auth.Scope, l List) ([]User, bool, error) {
 	d := ownDomain(scope, &l)
-	rows, more, err := s.users().page(ctx, s.db, scope, l, auth.Target{"target.domain_id": d})
+	rows, more, err := s.users().page(ctx, s.db, scope, shown(l), auth.Target{"target.domain_id": d})
 	if err != nil {
 		return nil, false, err
 	}
@@ -85,16 +85,23 @@ func (s *Service) CreateUser(ctx context.Context, scope auth.Scope, a Attrs) (Us
 	if err := scope.Check(scope.Rule, s.users().target(u)); err != nil {
 		return u, err
 	}
+	federated, err := takeFederated(a)
+	if err != nil {
+		return u, err
+	}
 	hash, has, err := s.newPassword(ctx, a)
 	if err != nil {
 		return u, err
 	}
 	u.apply(a)
+	if err := noSeparator(u.Name); err != nil {
+		return u, err
+	}
 	if u.PasswordHash = hash; has {
 		u.PasswordCreatedAt = s.clock.Now()
 		u.PasswordExpiresAt = s.rules.expiry(u, u.PasswordCreatedAt, false)
 	}
-	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
+	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
 		if err := s.needDomain(ctx, tx, u.DomainID); err != nil {
 			return err
 		}
@@ -102,6 +109,9 @@ func (s *Service) CreateUser(ctx context.Context, scope auth.Scope, a Attrs) (Us
 			return err
 		}
 		if err := s.users().insert(ctx, tx, u, "name "+u.Name+" at domain ID "+u.DomainID); err != nil {
+			return err
+		}
+		if err := s.keepFederated(ctx, tx, e, &u, federated); err != nil {
 			return err
 		}
 		return s.forgive(ctx, tx, u, true)
@@ -152,6 +162,10 @@ func (s *Service) UpdateUser(ctx context.Context, scope auth.Scope, id string, a
 	if _, err := s.User(ctx, scope, id); err != nil {
 		return User{}, err
 	}
+	federated, err := takeFederated(a)
+	if err != nil {
+		return User{}, err
+	}
 	hash, password, err := s.newPassword(ctx, a)
 	if err != nil {
 		return User{}, err
@@ -176,6 +190,9 @@ func (s *Service) UpdateUser(ctx context.Context, scope auth.Scope, id string, a
 			return err
 		}
 		if err := s.needDefaultProject(ctx, tx, u); err != nil {
+			return err
+		}
+		if err := cmpErr(noSeparator(u.Name), s.keepFederated(ctx, tx, e, &u, federated)); err != nil {
 			return err
 		}
 		e.touched(userKey(id))

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -224,4 +226,20 @@ func (a *API) bearer(w http.ResponseWriter, r *http.Request, _ auth.Scope) error
 	}
 	w.Header().Set("X-Subject-Token", t.ID)
 	return a.answerToken(w, r, http.StatusCreated, t)
+}
+
+// writeAway names in a token the clouds that take this one's word.
+func (a *API) writeAway(ctx context.Context, b *bytes.Buffer) error {
+	away, err := a.svc.EnabledServiceProviders(ctx)
+	if err != nil || len(away) == 0 {
+		return err
+	}
+	out := make([]object, len(away))
+	for i, p := range away {
+		out[i] = object{"id": p.ID, "auth_url": p.AuthURL, "sp_url": p.URL}
+	}
+	text, err := json.Marshal(out)
+	b.WriteString(`, "service_providers": `)
+	b.Write(text)
+	return err
 }

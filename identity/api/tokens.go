@@ -183,6 +183,9 @@ func (a *API) answerToken(w http.ResponseWriter, r *http.Request, status int, t 
 		b.WriteString(`, "catalog": `)
 		b.Write(catalog)
 	}
+	if err := a.writeAway(r.Context(), b); err != nil {
+		return err
+	}
 	b.WriteString("}}")
 	w.Header().Add("Vary", "X-Auth-Token")
 	return rest.WriteBytes(w, status, "application/json", b.Bytes())

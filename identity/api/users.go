@@ -19,6 +19,9 @@ var groupFilters = map[string]filter{"name": {column: "name"}, "domain_id": {col
 
 func userView(r *http.Request, u identity.User) object {
 	v := object{"id": u.ID, "name": u.Name, "domain_id": u.DomainID, "enabled": u.Enabled, "options": options(u.Options), "password_expires_at": stamp(u.PasswordExpiresAt)}
+	if len(u.Federated) > 0 {
+		v["federated"] = federatedView(u.Federated)
+	}
 	if u.DefaultProjectID != "" {
 		v["default_project_id"] = u.DefaultProjectID
 	}

@@ -87,10 +87,26 @@ func (c *Cloud) Limits(t testing.TB, model string) {
 	c.Forget(t)
 }
 
+// Change starts the service anew with another configuration.
+func (c *Cloud) Change(t testing.TB, change func(*identity.Config)) {
+	t.Helper()
+	change(&c.config)
+	c.Forget(t)
+}
+
 // Another is a further process of the same cloud.
 func (c *Cloud) Another(t testing.TB) *Cloud {
 	t.Helper()
 	more := *c
+	more.Forget(t)
+	return &more
+}
+
+// With is a further process of the same cloud, set up differently.
+func (c *Cloud) With(t testing.TB, change func(*identity.Config)) *Cloud {
+	t.Helper()
+	more := *c
+	change(&more.config)
 	more.Forget(t)
 	return &more
 }
