@@ -16,6 +16,7 @@ import (
 	imagestore "altostack/image/store"
 	networkapi "altostack/network/api"
 	networkstore "altostack/network/store"
+	objectstorage "altostack/objectstore/store"
 	placementapi "altostack/placement/api"
 	placementstore "altostack/placement/store"
 	volumeapi "altostack/volume/api"
@@ -50,7 +51,7 @@ func (s *System) migrate(ctx context.Context) error {
 		fs   fs.FS
 	}{
 		{"saga", saga.Migrations()}, {"identity", identitystore.Migrations()}, {"placement", placementstore.Migrations()},
-		{"image", imagestore.Migrations()}, {"image_metadefs", imagestore.MetadefMigrations()}, {"network", networkstore.Migrations()}, {"volume", volumestore.Migrations()}, {"compute", computestore.Migrations()},
+		{"image", imagestore.Migrations()}, {"image_metadefs", imagestore.MetadefMigrations()}, {"network", networkstore.Migrations()}, {"volume", volumestore.Migrations()}, {"compute", computestore.Migrations()}, {"objectstore", objectstorage.Migrations()},
 	} {
 		if err := s.db.Migrate(ctx, m.name, m.fs); err != nil {
 			return err
@@ -73,15 +74,18 @@ func (s *System) openServices(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("image store: %w", err)
 	}
-	s.image = image.New(image.Config{DB: s.db, Store: imagestore.New(), Blobs: blobs, Clock: s.clock, IDs: s.ids, Log: s.log})
+	s.image = image.New(image.Config{DB: s.db, Store: imagestore.New(), Blobs: blobs, Clock: s.clock, IDs: s.ids, Log: s.log, Limiter: s.imageLimiter()})
 	s.metadefs = metadefs.New(metadefs.Config{DB: s.db, Store: imagestore.NewMetadefs(), Clock: s.clock, IDs: s.ids})
 	s.network = network.New(network.Config{DB: s.db, Store: networkstore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
-		Physical: []string{physicalNetwork}, Rewire: s.rewire})
+		Physical: []string{physicalNetwork}, Rewire: s.rewire, Limiter: s.networkLimiter()})
 	if err := s.openVolume(ctx); err != nil {
 		return err
 	}
+	if err := s.openObjects(ctx); err != nil {
+		return err
+	}
 	s.compute = compute.New(compute.Config{DB: s.db, Store: computestore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log, Bus: s.bus, Hosts: s.hosts,
-		Placement: placementFor{s.placement, [3]float64{s.opt.Config.Float("cpu_ratio"), s.opt.Config.Float("ram_ratio"), s.opt.Config.Float("disk_ratio")}}, Images: imagesFor{s.image}, Network: networkFor{s.network}, Volumes: volumesFor{s.volume}, Identity: s.identity,
+		Placement: placementFor{s.placement, [3]float64{s.opt.Config.Float("cpu_ratio"), s.opt.Config.Float("ram_ratio"), s.opt.Config.Float("disk_ratio")}}, Images: imagesFor{s.image}, Network: networkFor{s.network}, Volumes: volumesFor{s.volume}, Identity: s.identity, Limiter: s.computeLimiter(),
 		BootDeadline: s.opt.Config.Duration("boot_deadline")})
 	s.flows = computeflow.New(s.sagas, s.compute)
 	s.compute.Run(s.flows)
@@ -99,8 +103,19 @@ func (s *System) openIdentity() error {
 	if err != nil {
 		return fmt.Errorf("credential keys: %w", err)
 	}
-	s.identity, err = identity.New(identity.Config{DB: s.db, Store: identitystore.New(), Clock: s.clock, IDs: s.ids, Log: s.log, TokenKeys: tokens, CredentialKeys: credentials,
-		TokenLife: s.opt.Config.Duration("token_ttl"), Hashing: hashing(s.opt.Config), Rules: compliance(s.opt.Config), Limits: limits(s.opt.Config)})
+	signing, err := s.signingKeys()
+	if err != nil {
+		return err
+	}
+	party, err := s.relyingParty()
+	if err != nil {
+		return err
+	}
+	s.identity, err = identity.New(identity.Config{RelyingParty: party, TrustedDashboards: s.dashboards(), AuthorizationTTL: s.authorizationTTL(),
+		SigningKeys: signing, TokenProvider: s.opt.Config.String("token_provider"), LateWindow: s.opt.Config.Duration("token_late"),
+		ScopedForGood: !s.opt.Config.Bool("allow_rescope_scoped_token"), TOTPWindows: totpWindows(s.opt.Config),
+		DB: s.db, Store: identitystore.New(), Clock: s.clock, IDs: s.ids, Log: s.log, TokenKeys: tokens, CredentialKeys: credentials,
+		TokenLife: s.opt.Config.Duration("token_ttl"), Hashing: hashing(s.opt.Config), Rules: compliance(s.opt.Config), Limits: limits(s.opt.Config), LimitModel: s.opt.Config.String("limit_model")})
 	return err
 }
 
@@ -113,7 +128,7 @@ func (s *System) openVolume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := volume.Config{DB: s.db, Store: volumestore.New(), Backend: backend, Images: volumeImages{s.image}, Clock: s.clock, IDs: s.ids, Log: s.log, Host: host}
+	cfg := volume.Config{DB: s.db, Store: volumestore.New(), Backend: backend, Images: volumeImages{s.image}, Clock: s.clock, IDs: s.ids, Log: s.log, Host: host, Limiter: s.volumeLimiter()}
 	cfg.Flows = volumeflow.Register(s.sagas, volumeflow.Config{DB: s.db, Store: cfg.Store, Backend: backend, Images: cfg.Images, Clock: s.clock, IDs: s.ids,
 		Pool: volume.New(cfg).Pool(), Extended: s.volumeExtended})
 	s.volume = volume.New(cfg)
@@ -222,6 +237,7 @@ func (s *System) openHandler(context.Context) error {
 		}
 		byName[strings.TrimPrefix(t.Mount, "/")] = h
 	}
+	byName[strings.TrimPrefix(objectMount, "/")] = s.objectHandler(metrics)
 	byName["console"] = console.Handler(s.compute, s.log)
 	byName["healthz"] = http.HandlerFunc(s.healthz)
 	byName[""] = http.HandlerFunc(s.index)
@@ -269,6 +285,6 @@ func (s *System) index(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"altostack": s.opt.Version, "services": out})
 }
 
-var faceMounts = [][2]string{{"identity", "/identity/v3"}, {"compute", "/compute/v2.1"}, {"placement", "/placement"}, {"image", "/image"}, {"network", "/network"}, {"volume", "/volume/v3"}}
+var faceMounts = [][2]string{{"identity", "/identity/v3"}, {"compute", "/compute/v2.1"}, {"placement", "/placement"}, {"image", "/image"}, {"network", "/network"}, {"volume", "/volume/v3"}, {"object-store", objectMount + "/v1"}}
 
 var _ auth.Validator = (*identity.Service)(nil)

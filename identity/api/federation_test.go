@@ -446,3 +446,25 @@ func (c *client) raw(call string, status int, headers ...string) answer {
 	}
 	return answer{status: res.StatusCode, header: res.Header, text: string(text)}
 }
+
+// TestFederationHasTheDocumentedMembers compares answers with the documented ones.
+func TestFederationHasTheDocumentedMembers(t *testing.T) {
+	c, admin, _ := federated(t)
+	admin.group("devs")
+	admin.do("PUT /v3/OS-FEDERATION/service_providers/far", 201, `{"service_provider":{"auth_url":"https://far/auth","sp_url":"https://far/sp","enabled":true}}`)
+	admin.do("PUT /v3/OS-FEDERATION/mappings/n", 201, `{"mapping":{"rules":[{"remote":[{"type":"UserName"},{"type":"kind","any_one_of":["x"]},{"type":"kind","not_any_of":["x"]}],"local":[{"user":{"name":"{0}"}},{"group":{"id":"x"}}]}]}}`)
+	const idps = "/v3/OS-FEDERATION/identity_providers"
+	for name, a := range map[string]answer{
+		"identity-provider-get-response":           admin.do("GET "+idps+"/acme", 200, ""),
+		"identity-provider-list-response":          admin.do("GET "+idps, 200, ""),
+		"identity-provider-get-protocol-response":  admin.do("GET "+idps+"/acme/protocols/openid", 200, ""),
+		"identity-provider-list-protocol-response": admin.do("GET "+idps+"/acme/protocols", 200, ""),
+		"mapping-get-response":                     admin.do("GET /v3/OS-FEDERATION/mappings/n", 200, ""),
+		"mapping-list-response":                    admin.do("GET /v3/OS-FEDERATION/mappings", 200, ""),
+		"service-provider-get-response":            admin.do("GET /v3/OS-FEDERATION/service_providers/far", 200, ""),
+		"service-provider-list-response":           admin.do("GET /v3/OS-FEDERATION/service_providers", 200, ""),
+		"federated-unscoped-token-response":        c.bearer(201, `{"sub":"ann","groups":["devs"]}`),
+	} {
+		t.Run(name, func(t *testing.T) { documented(t, name, a) })
+	}
+}

@@ -41,7 +41,11 @@ var Keys = []Key{
 	{Name: "reserved_memory_mib", Default: "512", Meaning: "memory the host keeps for itself, MiB", check: whole(0, 1<<30)},
 	{Name: "external_cidr", Default: "", Meaning: "range of the external network 'public'; empty: a free one of 172.24.0.0/14 is taken at first start"},
 	{Name: "masquerade", Default: "true", Meaning: "let guests reach what this machine reaches, through its address", check: boolean},
+	{Name: "token_provider", Default: "fernet", Meaning: "form of tokens: fernet (encrypted) or jws (signed with ES256, readable by anybody)", check: oneOf("fernet", "jws")},
+	{Name: "token_late", Default: "48h", Meaning: "how long after its end a token still holds for services that finish what its user began", check: duration},
 	{Name: "token_ttl", Default: "1h", Meaning: "life of a token", check: duration},
+	{Name: "allow_rescope_scoped_token", Default: "true", Meaning: "let a scoped token be exchanged for one of another scope", check: boolean},
+	{Name: "totp_included_previous_windows", Default: "1", Meaning: "steps of 30 s before the present one whose one-time passcode is still taken", check: whole(0, 10)},
 	{Name: "password_hash_algorithm", Default: "bcrypt", Meaning: "of new password hashes: bcrypt, bcrypt_sha256, scrypt, pbkdf2_sha512 or argon2id; others are rehashed at the next login", check: oneOf("bcrypt", "bcrypt_sha256", "scrypt", "pbkdf2_sha512", "argon2id")},
 	{Name: "password_cost", Default: "0", Meaning: "cost of new password hashes; 0: the algorithm's usual one, bcrypt 12, scrypt 16, pbkdf2_sha512 60000, argon2id 3", check: whole(0, 10_000_000)},
 	{Name: "password_argon2_mib", Default: "64", Meaning: "memory of one argon2id hash, MiB", check: whole(1, 4096)},
@@ -62,6 +66,10 @@ var Keys = []Key{
 	{Name: "auth_failures_per_account", Default: "30", Meaning: "failed authentications per minute for one account before it is answered 429; 0: no limit", check: whole(0, 1_000_000)},
 	{Name: "trusted_proxies", Default: "", Meaning: "addresses or networks of proxies, with commas, whose X-Forwarded-For says who calls", check: networks},
 	{Name: "audit_retention", Default: "2160h", Meaning: "time for which audit events are kept; 0s: for ever", check: span},
+	{Name: "quota_driver", Default: "service", Meaning: "service: each service keeps its own quotas; unified_limits: the identity service's limits are the quotas of compute, block storage, image and network", check: oneOf("service", "unified_limits")},
+	{Name: "limit_model", Default: "flat", Meaning: "how limits of the identity service are checked: flat, or strict_two_level: no project above its domain", check: oneOf("flat", "strict_two_level")},
+	{Name: "trusted_dashboards", Default: "", Meaning: "addresses, with commas, to which a login by browser may take a token: https://dashboard.example/auth/websso/"},
+	{Name: "authorization_ttl", Default: "0", Meaning: "minutes for which groups that an identity provider vouches for hold beyond the token, where the provider sets nothing", check: whole(0, 525600)},
 	{Name: "boot_deadline", Default: "5m", Meaning: "time after which a server that is not ACTIVE is undone and put to ERROR", check: duration},
 	{Name: "demo", Default: "true", Meaning: "make the demo project with its networks, flavors and image at first start", check: boolean},
 	{Name: "property_protection_file", Default: "", Meaning: "file that says who may create, read, update and delete which properties of images; empty: nothing is protected"},
@@ -156,7 +164,11 @@ type Value struct {
 }
 
 // Config are all settings in force; it does not change after Load.
-type Config struct{ values map[string]Value }
+type Config struct {
+	values   map[string]Value
+	sections map[string]map[string]Section
+	named    []Value // of sections
+}
 
 // Load reads file (which may be absent when it is not required), environment and
 // flags, and refuses unknown names and values that cannot be.
@@ -200,6 +212,12 @@ func (c *Config) file(path string, required bool) error {
 		return fmt.Errorf("configuration %s: %w", path, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if sections[name] != nil {
+			if err := c.section(name, settings[name], path); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := c.set(name, fmt.Sprint(settings[name]), path); err != nil {
 			return err
 		}
@@ -232,7 +250,7 @@ func (c *Config) Values() []Value {
 		}
 		out = append(out, v)
 	}
-	return out
+	return append(out, c.named...)
 }
 
 func (c *Config) must(name string) Value {

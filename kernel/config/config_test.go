@@ -45,3 +45,38 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		t.Error("a file that was asked for must be there")
 	}
 }
+
+func TestSectionsThatTheOperatorNames(t *testing.T) {
+	load := func(text string) (*config.Config, error) {
+		file := filepath.Join(t.TempDir(), "altostack.toml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return config.Load(file, true, nil, nil)
+	}
+	c, err := load("region = \"x\"\n[federation.acme]\nissuer = \"https://a\"\nscopes = [\"openid\", \"groups\"]\nuserinfo = true\n[federation.two]\nissuer = \"https://b\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := c.Sections("federation")
+	if len(parts) != 2 || parts[0].Name != "acme" || parts[0].String("issuer") != "https://a" || strings.Join(parts[0].List("scopes"), "+") != "openid+groups" || !parts[0].Bool("userinfo") || parts[1].String("opaque") != "introspection" {
+		t.Errorf("sections %+v", parts)
+	}
+	shown := ""
+	for _, v := range c.Values() {
+		shown += v.Name + "=" + v.Text + "\n"
+	}
+	if !strings.Contains(shown, "federation.two.issuer=https://b\n") {
+		t.Errorf("shown:\n%s", shown)
+	}
+	for want, text := range map[string]string{
+		"there is no setting \"secret\"": "[federation.acme]\nsecret = \"x\"\n",
+		"want one of introspection":      "[federation.acme]\nopaque = \"yes\"\n",
+		"is not a section":               "[federation]\nissuer = \"x\"\n",
+		"needs sections":                 "federation = 1\n",
+	} {
+		if _, err := load(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
