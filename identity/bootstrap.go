@@ -42,6 +42,7 @@ type BootstrapOptions struct {
 	Services      []BootstrapService
 	ServiceUsers  []string // built-in users, in the service project with roles service and admin
 	Demo          bool     // a demo project with a demo user
+	Roles         []string // further roles that services know, without implications
 }
 
 // Access is what a first start made. Passwords are empty when they were set by
@@ -145,6 +146,16 @@ func (b *bootstrap) roles(ctx context.Context) error {
 			continue
 		}
 		r := Role{ID: b.ids.Hex(), Name: name, Options: Extra{"immutable": true}}
+		b.role[name] = r.ID
+		if err := b.tables.Roles.Insert(ctx, b.tx, r); err != nil {
+			return err
+		}
+	}
+	for _, name := range b.o.Roles {
+		if b.role[name] != "" {
+			continue
+		}
+		r := Role{ID: b.ids.Hex(), Name: name}
 		b.role[name] = r.ID
 		if err := b.tables.Roles.Insert(ctx, b.tx, r); err != nil {
 			return err

@@ -24,7 +24,7 @@ import (
 func (s *System) bootstrap(ctx context.Context) error {
 	cfg, u := s.opt.Config, s.publicURL
 	access, err := s.identity.Bootstrap(ctx, identity.BootstrapOptions{AdminPassword: s.identityFile.AdminPassword, DemoPassword: s.identityFile.DemoPassword,
-		Region: cfg.String("region"), Demo: cfg.Bool("demo"), ServiceUsers: []string{"nova", "neutron", "cinder", "glance", "placement"},
+		Region: cfg.String("region"), Demo: cfg.Bool("demo"), ServiceUsers: []string{"nova", "neutron", "cinder", "glance", "placement", "swift"}, Roles: []string{"ResellerAdmin", "swiftoperator"},
 		Services: []identity.BootstrapService{
 			{Type: "identity", Name: "keystone", URL: u + "/identity/v3"},
 			{Type: "compute", Name: "nova", URL: u + "/compute/v2.1"},
@@ -33,11 +33,15 @@ func (s *System) bootstrap(ctx context.Context) error {
 			{Type: "network", Name: "neutron", URL: u + "/network"},
 			{Type: "volumev3", Name: "cinderv3", URL: u + "/volume/v3/$(project_id)s"},
 			{Type: "block-storage", Name: "cinder", URL: u + "/volume/v3/$(project_id)s"},
+			{Type: "object-store", Name: "swift", URL: u + objectMount + "/v1/AUTH_$(project_id)s"},
 		}})
 	if err != nil {
 		return fmt.Errorf("first administrator: %w", err)
 	}
 	s.access = access
+	if err := s.registerLimits(ctx); err != nil {
+		return err
+	}
 	if err := s.flavors(ctx); err != nil {
 		return fmt.Errorf("flavors: %w", err)
 	}
@@ -81,6 +85,7 @@ func (s *System) definitions(ctx context.Context) error {
 // startLoops starts the reconcilers of the control plane.
 func (s *System) startLoops(ctx context.Context) error {
 	s.loops.Add(s.flows.Loop())
+	s.objectLoops()
 	s.loops.Add(reconcile.Loop{Name: "image uploads", Every: time.Minute, Run: s.image.Recover})
 	s.loops.Add(reconcile.Loop{Name: "token keys", Every: time.Hour, Run: s.identity.RotateKeys})
 	s.loops.Add(reconcile.Loop{Name: "audit retention", Every: time.Hour, Run: s.audit.Prune})

@@ -40,6 +40,7 @@ import (
 	"altostack/kernel/rest"
 	"altostack/kernel/telemetry"
 	"altostack/network"
+	"altostack/objectstore"
 	"altostack/placement"
 	"altostack/reconcile"
 	"altostack/saga"
@@ -91,6 +92,7 @@ type System struct {
 	metadefs  *metadefs.Service
 	network   *network.Service
 	volume    *volume.Service
+	objects   *objectstore.Service
 	compute   *compute.Service
 	hosts     *hosts
 	conductor *conductor

@@ -23,6 +23,7 @@ func coverageCommand() *cobra.Command {
 				}
 				reports = append(reports, contract.Coverage(t.Service, keys))
 			}
+			reports = append(reports, contract.Coverage("swift", wire.ObjectRoutes()))
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(reports)
 			}

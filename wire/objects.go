@@ -1,0 +1,60 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"altostack/driver/fileobjects"
+	"altostack/kernel/contract"
+	"altostack/kernel/rest"
+	"altostack/objectstore"
+	objectapi "altostack/objectstore/api"
+	objectstorage "altostack/objectstore/store"
+	"altostack/reconcile"
+)
+
+// objectMount is where Swift is served on the one port.
+const objectMount = "/object-store"
+
+func (s *System) openObjects(ctx context.Context) error {
+	backend, err := fileobjects.Open(s.dir.File("objects"))
+	if err != nil {
+		return err
+	}
+	s.objects = objectstore.New(objectstore.Config{DB: s.db, Store: objectstorage.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
+		Policies: []objectstore.Policy{{Name: "Policy-0", Default: true, Backend: backend}}})
+	if err := s.objects.Recover(ctx); err != nil {
+		return fmt.Errorf("object store: %w", err)
+	}
+	return nil
+}
+
+// objectHandler serves Swift v1. Its paths are not a table of routes: object names
+// hold what no table would let through.
+func (s *System) objectHandler(metrics *rest.Metrics) http.Handler {
+	a := objectapi.New(objectapi.Config{Service: s.objects, Tokens: s.identity, Clock: s.clock, IDs: s.ids, Log: s.log, Metrics: metrics, Mount: objectMount})
+	return a.Handler()
+}
+
+// objectLoops keep the object store true to its rows.
+func (s *System) objectLoops() {
+	s.objects.OnGarbage(s.loops.Add(reconcile.Loop{Name: "object garbage", Every: time.Minute, Run: s.objects.Sweep}))
+	s.loops.Add(reconcile.Loop{Name: "object uploads", Every: time.Minute, Run: func(ctx context.Context) error {
+		if err := s.objects.Extend(ctx); err != nil {
+			return err
+		}
+		return s.objects.Recover(ctx)
+	}})
+	s.loops.Add(reconcile.Loop{Name: "object scrubber", Every: 24 * time.Hour, Run: func(ctx context.Context) error {
+		_, damaged, err := s.objects.Scrub(ctx)
+		if err == nil && damaged > 0 {
+			err = fmt.Errorf("%d blobs are damaged; the table object_damage names them, and they are in objects/quarantine", damaged)
+		}
+		return err
+	}})
+}
+
+// ObjectRoutes are the object store's operations that are served, for coverage.
+func ObjectRoutes() []contract.RouteKey { return objectapi.Operations() }
