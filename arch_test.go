@@ -35,7 +35,7 @@ var rooms = []struct{ folder, may string }{
 	{"compute", "placement image network volume identity saga reconcile hostapi kernel/..."},
 	{"volume/archive", ""},
 	{"volume/flow", "volume volume/store volume/archive saga reconcile hostapi kernel/..."},
-	{"{x}", "saga reconcile hostapi kernel/... {x}/inspect {x}/mapping {x}/signing"},
+	{"{x}", "saga reconcile hostapi kernel/... {x}/inspect {x}/fetch {x}/mapping {x}/signing"},
 	{"compute/console", "compute hostapi kernel/..."},
 	{"objectstore/s3", "objectstore hostapi kernel/..."},
 	{"image/inspect", "kernel/..."},

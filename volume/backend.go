@@ -45,6 +45,11 @@ type Backend interface {
 	Connect(ctx context.Context, id string) (hostapi.VolumeConnection, error)
 	// Export reads a disk's content as raw bytes, of a disk in use as of now.
 	Export(ctx context.Context, id string) (io.ReadCloser, error)
+	// ExportSnapshot is Export of a snapshot.
+	ExportSnapshot(ctx context.Context, snapshotID string) (io.ReadCloser, error)
+	// Import makes the disk, or replaces the one there is, of sizeMiB and with
+	// what content gives at its start: whole, or not at all.
+	Import(ctx context.Context, id string, sizeMiB int64, content io.Reader) error
 	Usage(ctx context.Context) (Usage, error)
 	List(ctx context.Context) (Stored, error)
 }

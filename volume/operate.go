@@ -52,7 +52,8 @@ func (s *Service) Daemons(ctx context.Context) ([]Daemon, error) {
 		return nil, err
 	}
 	now := s.Clock.Now()
-	all := []Daemon{{Binary: "cinder-scheduler", Host: s.Host, Zone: s.Zone, UpdatedAt: now}, {Binary: "cinder-volume", Host: s.Backed(), Zone: s.Zone, UpdatedAt: now}}
+	all := []Daemon{{Binary: "cinder-scheduler", Host: s.Host, Zone: s.Zone, UpdatedAt: now}, {Binary: "cinder-volume", Host: s.Backed(), Zone: s.Zone, UpdatedAt: now},
+		{Binary: "cinder-backup", Host: s.Host, Zone: s.Zone, UpdatedAt: now}}
 	for i := range all {
 		for _, d := range saved {
 			if d.Binary == all[i].Binary && d.Host == all[i].Host {

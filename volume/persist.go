@@ -82,6 +82,15 @@ type Store interface {
 	Snapshots(ctx context.Context, r db.Reader, q Query) ([]Snapshot, bool, error)
 	CountSnapshots(ctx context.Context, r db.Reader, q Query) (int, error)
 
+	InsertBackup(ctx context.Context, tx *db.Tx, b Backup) error
+	SaveBackup(ctx context.Context, tx *db.Tx, b Backup) error
+	RemoveBackup(ctx context.Context, tx *db.Tx, id string) error
+	Backup(ctx context.Context, r db.Reader, id string) (Backup, bool, error)
+	BackupsOf(ctx context.Context, r db.Reader, volumeID, projectID string) ([]Backup, error)
+	Backups(ctx context.Context, r db.Reader, q Query) ([]Backup, bool, error)
+	CountBackups(ctx context.Context, r db.Reader, q Query) (int, error)
+	BackupUse(ctx context.Context, r db.Reader, projectID string) (backups, gib int64, err error)
+
 	SaveType(ctx context.Context, tx *db.Tx, t Type) error
 	RemoveType(ctx context.Context, tx *db.Tx, id string) error
 	Type(ctx context.Context, r db.Reader, ref, projectID string, all bool) (Type, bool, error)
@@ -128,6 +137,11 @@ type Flows interface {
 	RevertVolume(ctx context.Context, tx *db.Tx, v Volume, snapshotID string) error
 	CreateSnapshot(ctx context.Context, tx *db.Tx, s Snapshot) error
 	DeleteSnapshot(ctx context.Context, tx *db.Tx, s Snapshot) error
+	CreateBackup(ctx context.Context, tx *db.Tx, b Backup) error
+	DeleteBackup(ctx context.Context, tx *db.Tx, b Backup) error
+	RestoreBackup(ctx context.Context, tx *db.Tx, b Backup, v Volume) error
+	// ImportBackup checks that the objects of a record are there.
+	ImportBackup(ctx context.Context, tx *db.Tx, b Backup) error
 	// Settled returns once no saga of the volume is under way.
 	Settled(ctx context.Context, volumeID string) error
 }

@@ -26,7 +26,7 @@ func (s *Service) DefaultLimits(ctx context.Context, r db.Reader) (map[string]in
 			limits[name+t.Name] = -1
 		}
 	}
-	set, err := s.Store.Limits(ctx, r, "class:"+defaultQuotaClassName)
+	set, err := s.setLimits(ctx, r, "class:"+defaultQuotaClassName, "", limits)
 	overlay(limits, set)
 	return limits, err
 }
@@ -46,7 +46,7 @@ func (s *Service) Limits(ctx context.Context, r db.Reader, projectID string) (ma
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.Store.Limits(ctx, r, projectID)
+	set, err := s.setLimits(ctx, r, projectID, projectID, limits)
 	overlay(limits, set)
 	return limits, err
 }
@@ -64,7 +64,8 @@ func (s *Service) UsedBy(ctx context.Context, r db.Reader, projectID string) (ma
 			used[name+"_"+u.TypeName] += n
 		}
 	}
-	return used, nil
+	used["backups"], used["backup_gigabytes"], err = s.Store.BackupUse(ctx, r, projectID)
+	return used, err
 }
 
 // SetLimits replaces some of an owner's limits. The names must exist.

@@ -15,9 +15,11 @@ import (
 
 // Config is what the service needs.
 type Config struct {
-	DB      *db.DB
-	Store   Store
-	Flows   Flows
+	DB    *db.DB
+	Store Store
+	Flows Flows
+	// Limiter keeps limits instead of this service; nil: they are its own.
+	Limiter Limiter
 	Backend Backend
 	Images  Images
 	Clock   clock.Clock

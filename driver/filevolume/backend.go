@@ -15,6 +15,7 @@
 package filevolume
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -290,6 +291,52 @@ func (b *Backend) Export(ctx context.Context, id string) (io.ReadCloser, error) 
 		return nil, err
 	}
 	return b.exportCopy(ctx, path, id)
+}
+
+// ExportSnapshot reads a snapshot's bytes.
+func (b *Backend) ExportSnapshot(ctx context.Context, id string) (io.ReadCloser, error) {
+	path, err := b.snapshot(id)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Because(err, fault.CodeFilevolumeNotFound, "The backend has no snapshot %s.", id)
+	}
+	return f, err
+}
+
+// Import writes the volume anew, whole or not at all; zeros become holes.
+func (b *Backend) Import(ctx context.Context, id string, sizeMiB int64, content io.Reader) error {
+	path, err := b.volume(id)
+	if err != nil {
+		return err
+	}
+	return b.make(path, func(tmp *os.File) error {
+		part, zeros := make([]byte, 1<<20), make([]byte, 1<<20)
+		for at := int64(0); ; {
+			n, err := io.ReadFull(content, part)
+			if at+int64(n) > sizeMiB<<20 {
+				return fault.New(fault.CodeFilevolumeBadSource, "The content is larger than the volume's %d MiB.", sizeMiB)
+			}
+			if !bytes.Equal(part[:n], zeros[:n]) {
+				if _, err := tmp.WriteAt(part[:n], at); err != nil {
+					return err
+				}
+			}
+			at += int64(n)
+			switch err {
+			case nil:
+			case io.EOF, io.ErrUnexpectedEOF:
+				return tmp.Truncate(sizeMiB << 20)
+			default:
+				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+	})
 }
 
 // exportCopy reads a copy without a name, which is gone with its reader.

@@ -32,7 +32,7 @@ func New(svc *volume.Service) *API { return &API{svc} }
 // Routes are all operations there are.
 func (a *API) Routes() []rest.Route {
 	var all []rest.Route
-	for _, part := range [][]rest.Route{a.versionRoutes(), a.volumeRoutes(), a.actionRoutes(), a.metadataRoutes(), a.snapshotRoutes(),
+	for _, part := range [][]rest.Route{a.versionRoutes(), a.volumeRoutes(), a.actionRoutes(), a.metadataRoutes(), a.snapshotRoutes(), a.backupRoutes(),
 		a.attachmentRoutes(), a.typeRoutes(), a.quotaRoutes(), a.transferRoutes(), a.qosRoutes(), a.operatorRoutes(), a.messageRoutes()} {
 		all = append(all, part...)
 	}

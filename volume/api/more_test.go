@@ -187,7 +187,7 @@ func TestOperators(t *testing.T) {
 	c := newClient(t)
 	admin := c.as("admin")
 	services := at(admin.want(200, "GET", "/v3/os-services", ""), "services").([]any)
-	if len(services) != 2 || at(services[1], "host") != "host1@file" || at(services[1], "state") != "up" {
+	if len(services) != 3 || at(services[1], "host") != "host1@file" || at(services[1], "state") != "up" {
 		t.Fatalf("services %v", services)
 	}
 	admin.want(200, "PUT", "/v3/os-services/disable-log-reason", `{"host": "host1@file", "binary": "cinder-volume", "disabled_reason": "tired"}`)

@@ -38,7 +38,7 @@ func (a *API) limits(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 		"maxTotalVolumes": limits["volumes"], "maxTotalSnapshots": limits["snapshots"], "maxTotalVolumeGigabytes": limits["gigabytes"],
 		"maxTotalBackups": limits["backups"], "maxTotalBackupGigabytes": limits["backup_gigabytes"],
 		"totalVolumesUsed": used["volumes"], "totalSnapshotsUsed": used["snapshots"], "totalGigabytesUsed": used["gigabytes"],
-		"totalBackupsUsed": 0, "totalBackupGigabytesUsed": 0,
+		"totalBackupsUsed": used["backups"], "totalBackupGigabytesUsed": used["backup_gigabytes"],
 	}
 	return rest.Write(w, http.StatusOK, map[string]any{"limits": map[string]any{"rate": []any{}, "absolute": absolute}})
 }

@@ -146,7 +146,7 @@ func (a *API) createVolume(w http.ResponseWriter, r *http.Request, scope auth.Sc
 		if spec.SizeGiB = int64(*b.Size); spec.SizeGiB <= 0 {
 			return bad("Invalid input received: Invalid volume size provided for create request: %d (size argument must be an integer (or string representation of an integer) and greater than zero).", spec.SizeGiB)
 		}
-	case b.SnapshotID == "" && b.SourceVolume == "":
+	case b.SnapshotID == "" && b.SourceVolume == "" && b.BackupID == "":
 		return bad("Invalid input received: Invalid volume size provided for create request: None (size argument must be an integer (or string representation of an integer) and greater than zero).")
 	}
 	switch {
@@ -154,8 +154,9 @@ func (a *API) createVolume(w http.ResponseWriter, r *http.Request, scope auth.Sc
 		return fault.New(fault.CodeVolumeBadImage, "Invalid image identifier or unable to access requested image.")
 	case first(b.GroupID, b.OldGroupID) != "":
 		return fault.New(fault.CodeVolumeGroupNotFound, "Group %s could not be found.", first(b.GroupID, b.OldGroupID))
-	case b.BackupID != "":
-		return fault.New(fault.CodeVolumeBackupNotFound, "Backup %s could not be found.", b.BackupID)
+	}
+	if b.BackupID != "" {
+		return a.createFromBackup(w, r, scope, spec, b.BackupID)
 	}
 	if spec.ImageID != "" {
 		if err := scope.Check("volume:create_from_image", auth.Target{"project_id": scope.ProjectID}); err != nil {
@@ -164,6 +165,38 @@ func (a *API) createVolume(w http.ResponseWriter, r *http.Request, scope auth.Sc
 	}
 	v, err := a.svc.Create(r.Context(), scope, spec)
 	if err != nil {
+		return err
+	}
+	return rest.Write(w, http.StatusAccepted, map[string]any{"volume": viewVolume(r, scope, v, false)})
+}
+
+// createFromBackup makes a volume and starts to fill it; a size of its own may be
+// larger than the backup's.
+func (a *API) createFromBackup(w http.ResponseWriter, r *http.Request, scope auth.Scope, spec volume.Spec, backupID string) error {
+	b, err := a.svc.Backup(r.Context(), scope, backupID)
+	if err != nil {
+		return err
+	}
+	if err := scope.Check("backup:restore", auth.Target{"project_id": b.ProjectID}); err != nil {
+		return err
+	}
+	if spec.SizeGiB == 0 {
+		spec.SizeGiB = b.SizeGiB
+	}
+	if b.Status != volume.StatusAvailable || spec.SizeGiB < b.SizeGiB {
+		return bad("Invalid input received: Backup %s is %s and needs a volume of %d GB or more.", b.ID, b.Status, b.SizeGiB)
+	}
+	v, err := a.svc.Create(r.Context(), scope, spec)
+	if err != nil {
+		return err
+	}
+	if v, err = a.svc.Await(r.Context(), v.ID); err != nil {
+		return err
+	}
+	if _, err := a.svc.RestoreBackup(r.Context(), scope, volume.Restore{BackupID: b.ID, VolumeID: v.ID}); err != nil {
+		return err
+	}
+	if v, err = a.svc.Get(r.Context(), scope, v.ID); err != nil {
 		return err
 	}
 	return rest.Write(w, http.StatusAccepted, map[string]any{"volume": viewVolume(r, scope, v, false)})

@@ -98,6 +98,8 @@ func Write(ctx context.Context, v Vault, prefix string, r io.Reader, size int64,
 	return w.m, w.stored, w.objects, nil
 }
 
+var zeros [blockBytes]byte
+
 type writer struct {
 	ctx     context.Context
 	vault   Vault
@@ -123,7 +125,7 @@ func (w *writer) follow(parent *Manifest) {
 }
 
 func (w *writer) block(index int64, data []byte) error {
-	if len(bytes.TrimLeft(data, "\x00")) == 0 {
+	if bytes.Equal(data, zeros[:len(data)]) {
 		return w.ctx.Err()
 	}
 	sum := sha256.Sum256(data)

@@ -105,15 +105,15 @@ func TestIncrementKeepsOnlyWhatChanged(t *testing.T) {
 
 func TestEmptyDiskIsAManifest(t *testing.T) {
 	v := memory{}
-	_, _, objects, err := Write(t.Context(), v, "z", io.LimitReader(zeros{}, 1<<30), 1<<30, nil, nil)
+	_, _, objects, err := Write(t.Context(), v, "z", io.LimitReader(void{}, 1<<30), 1<<30, nil, nil)
 	if err != nil || objects != 1 {
 		t.Errorf("%d objects, %v", objects, err)
 	}
 }
 
-type zeros struct{}
+type void struct{}
 
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (void) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestDamageIsSeen(t *testing.T) {
 	fresh := func(t *testing.T) memory {

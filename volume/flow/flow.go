@@ -29,6 +29,7 @@ type Config struct {
 	Store   volume.Store
 	Backend volume.Backend
 	Images  volume.Images
+	Vault   volume.Vault // of backups
 	Clock   clock.Clock
 	IDs     id.Source
 	// Pool is where volumes are put, as Service.Pool spells it; Offers is what
@@ -47,6 +48,7 @@ type Flows struct {
 	engine                         *saga.Engine
 	create, remove, extend, upload saga.Starter[state]
 	revert, snapCreate, snapRemove saga.Starter[state]
+	keep, discard, restore, admit  saga.Starter[backupState]
 }
 
 // state is what every saga here carries.
@@ -77,6 +79,10 @@ func Register(e *saga.Engine, c Config) *Flows {
 	f.revert = saga.Register(e, f.revertVolume())
 	f.snapCreate = saga.Register(e, f.createSnapshot())
 	f.snapRemove = saga.Register(e, f.deleteSnapshot())
+	f.keep = saga.Register(e, f.createBackup())
+	f.discard = saga.Register(e, f.deleteBackup())
+	f.restore = saga.Register(e, f.restoreBackup())
+	f.admit = saga.Register(e, f.importBackup())
 	return f
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -56,6 +57,9 @@ func story(ctx context.Context, c *volumetest.Cloud) (image string, err error) {
 	if err := wait(v.ID); err != nil {
 		return "", err
 	}
+	if err := backups(ctx, c, v.ID, wait); err != nil {
+		return "", err
+	}
 	if err := c.DeleteSnapshot(ctx, scope, snap.ID, false); err != nil {
 		return "", err
 	}
@@ -76,6 +80,39 @@ func story(ctx context.Context, c *volumetest.Cloud) (image string, err error) {
 		return img.ID, err
 	}
 	return img.ID, wait(v.ID)
+}
+
+// backups keeps a volume twice, restores it over itself and removes all but one.
+func backups(ctx context.Context, c *volumetest.Cloud, volumeID string, wait func(id string) error) error {
+	full, err := c.CreateBackup(ctx, scope, volume.BackupSpec{VolumeID: volumeID})
+	if err != nil {
+		return err
+	}
+	if err := wait(volumeID); err != nil {
+		return err
+	}
+	part, err := c.CreateBackup(ctx, scope, volume.BackupSpec{VolumeID: volumeID, Incremental: true})
+	if err != nil {
+		return err
+	}
+	if err := wait(volumeID); err != nil {
+		return err
+	}
+	if _, err := c.RestoreBackup(ctx, scope, volume.Restore{BackupID: part.ID, VolumeID: volumeID}); err != nil {
+		return err
+	}
+	if err := wait(volumeID); err != nil {
+		return err
+	}
+	for _, id := range []string{part.ID, full.ID} {
+		if err := c.DeleteBackup(ctx, scope, id, false); err != nil {
+			return err
+		}
+		if err := wait(volumeID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TestKilledAnywhere kills the process at every point of every saga, starts it
@@ -163,6 +200,7 @@ func whole(t *testing.T, c *volumetest.Cloud, when string) {
 			t.Errorf("%s: snapshot %s is %s", when, s.ID, s.Status)
 		}
 	}
+	wholeBackups(t, c, when)
 	slices.Sort(disks)
 	slices.Sort(snaps)
 	if !slices.Equal(disks, stored.Volumes) || !slices.Equal(snaps, stored.Snapshots) {
@@ -170,6 +208,27 @@ func whole(t *testing.T, c *volumetest.Cloud, when string) {
 	}
 	if open, err := saga.Open(t.Context(), c.DB); err != nil || len(open) > 0 {
 		t.Errorf("%s: %d sagas are open, %v", when, len(open), err)
+	}
+}
+
+// wholeBackups checks that objects and rows tell the same.
+func wholeBackups(t *testing.T, c *volumetest.Cloud, when string) {
+	t.Helper()
+	list, _, err := c.Store.Backups(t.Context(), c.DB, volume.Query{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := c.Vault.Names()
+	for _, b := range list {
+		switch b.Status {
+		case volume.StatusAvailable, volume.StatusError:
+			left = slices.DeleteFunc(left, func(name string) bool { return strings.HasPrefix(name, b.ProjectID+"/"+b.Container+"/"+b.Prefix) })
+		default:
+			t.Errorf("%s: backup %s is %s", when, b.ID, b.Status)
+		}
+	}
+	if len(left) > 0 {
+		t.Errorf("%s: objects of no backup: %v", when, left)
 	}
 }
 

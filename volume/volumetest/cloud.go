@@ -23,6 +23,7 @@ type Cloud struct {
 	DB      *db.DB
 	Disks   *Backend
 	Library *Images
+	Vault   *Vault
 }
 
 // World is what outlives a process: database, disks, images.
@@ -30,6 +31,7 @@ type World struct {
 	DB      *db.DB
 	Disks   *Backend
 	Library *Images
+	Vault   *Vault
 }
 
 // NewWorld makes an empty one on SQLite, with tables.
@@ -42,7 +44,7 @@ func NewWorld(t testing.TB) World {
 	if err := d.Migrate(t.Context(), "volume", store.Migrations()); err != nil {
 		t.Fatal(err)
 	}
-	return World{DB: d, Disks: NewBackend(), Library: NewImages(t)}
+	return World{DB: d, Disks: NewBackend(), Library: NewImages(t), Vault: NewVault()}
 }
 
 // Start starts a process over a world; fail is saga.Config.Fault.
@@ -52,7 +54,7 @@ func Start(t testing.TB, w World, fail func(saga.Point) error) *Cloud {
 	e := saga.New(saga.Config{DB: w.DB, Clock: clock.Real{}, IDs: id.Random{}, Log: log, Alone: true, Fault: fail})
 	st := store.New()
 	s := volume.New(volume.Config{DB: w.DB, Store: st, Backend: w.Disks, Images: w.Library, Clock: clock.Real{}, IDs: id.Random{}, Log: log, Host: "host1"})
-	s.Flows = flow.Register(e, flow.Config{DB: w.DB, Store: st, Backend: w.Disks, Images: w.Library, Clock: clock.Real{}, IDs: id.Random{}, Pool: s.Pool(), Offers: s.Offers()})
+	s.Flows = flow.Register(e, flow.Config{DB: w.DB, Store: st, Backend: w.Disks, Images: w.Library, Vault: w.Vault, Clock: clock.Real{}, IDs: id.Random{}, Pool: s.Pool(), Offers: s.Offers()})
 	if err := s.Prepare(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func Start(t testing.TB, w World, fail func(saga.Point) error) *Cloud {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	return &Cloud{Service: s, Engine: e, DB: w.DB, Disks: w.Disks, Library: w.Library}
+	return &Cloud{Service: s, Engine: e, DB: w.DB, Disks: w.Disks, Library: w.Library, Vault: w.Vault}
 }
 
 // New is Start over a new world.

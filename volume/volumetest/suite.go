@@ -2,11 +2,14 @@ package volumetest
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"altostack/volume"
 )
@@ -19,6 +22,7 @@ func RunBackend(t *testing.T, open func(t *testing.T) volume.Backend) {
 		"an empty volume reads as zeros":              empty,
 		"copies are apart from what they copy":        copies,
 		"a source that is too large leaves no volume": tooLarge,
+		"content replaces a disk whole or not at all": imported,
 		"a source that is missing leaves no volume":   missing,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,4 +143,39 @@ func missing(t *testing.T, b volume.Backend) {
 			t.Errorf("made of nothing: %+v", spec)
 		}
 	}
+}
+
+func imported(t *testing.T, b volume.Backend) {
+	content := bytes.Repeat([]byte("altostack"), 300<<10)
+	must(t, b.Import(t.Context(), "v", 4, bytes.NewReader(content)))
+	must(t, b.Snapshot(t.Context(), "v", "s"))
+	if err := b.Import(t.Context(), "v", 2, bytes.NewReader(make([]byte, 3<<20))); err == nil {
+		t.Error("3 MiB went into 2")
+	}
+	if err := b.Import(t.Context(), "v", 4, io.MultiReader(strings.NewReader("half"), iotest.ErrReader(errors.New("cut")))); err == nil {
+		t.Error("content that breaks off was taken")
+	}
+	if data := Read(t, b, "v"); len(data) != 4<<20 || !bytes.HasPrefix(data, content) {
+		t.Errorf("%d bytes of other content after refused imports", len(data))
+	}
+	for range 2 {
+		must(t, b.Import(t.Context(), "v", 2, strings.NewReader("new")))
+	}
+	if data := Read(t, b, "v"); len(data) != 2<<20 || !bytes.HasPrefix(data, []byte("new\x00")) {
+		t.Errorf("%d bytes of other content after an import", len(data))
+	}
+	r, err := b.ExportSnapshot(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(r)
+	must(t, errors.Join(err, r.Close()))
+	if len(data) != 4<<20 || !bytes.HasPrefix(data, content) {
+		t.Errorf("the snapshot has %d bytes of other content", len(data))
+	}
+	if _, err := b.ExportSnapshot(t.Context(), "none"); err == nil {
+		t.Error("a snapshot that is not there was read")
+	}
+	must(t, b.Remove(t.Context(), "v"))
+	must(t, b.RemoveSnapshot(t.Context(), "s"))
 }
