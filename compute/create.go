@@ -96,7 +96,7 @@ func (s *Service) Create(ctx context.Context, scope auth.Scope, c Create) (Creat
 
 // count takes quota for as many servers as it allows, from max down to min.
 func (s *Service) count(ctx context.Context, tx *db.Tx, projectID string, f Flavor, least, most int) (int, error) {
-	limits, err := s.Store.Quotas(ctx, tx, projectID)
+	limits, err := s.quotas(ctx, tx, projectID)
 	if err != nil {
 		return 0, err
 	}
@@ -247,7 +247,7 @@ func (s *Service) checkMetadata(ctx context.Context, projectID string, m map[str
 	if len(m) == 0 {
 		return nil
 	}
-	limits, err := s.Store.Quotas(ctx, s.DB, projectID)
+	limits, err := s.quotas(ctx, s.DB, projectID)
 	if err != nil {
 		return err
 	}

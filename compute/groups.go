@@ -84,7 +84,7 @@ func (s *Service) CreateGroup(ctx context.Context, g ServerGroup) (ServerGroup, 
 	}
 	g.ID, g.CreatedAt, g.Members = s.IDs.UUID(), s.Clock.Now(), []string{}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		limits, err := s.Store.Quotas(ctx, tx, g.ProjectID)
+		limits, err := s.quotas(ctx, tx, g.ProjectID)
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (s *Service) DeleteGroup(ctx context.Context, id string) error {
 
 // joinGroup makes a new server a member, within the quota of members.
 func (s *Service) joinGroup(ctx context.Context, tx *db.Tx, groupID string, srv Server) error {
-	limits, err := s.Store.Quotas(ctx, tx, srv.ProjectID)
+	limits, err := s.quotas(ctx, tx, srv.ProjectID)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (s *Service) CreateKeypair(ctx context.Context, projectID string, k Keypair
 	}
 	k.CreatedAt = s.Clock.Now()
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		limits, err := s.Store.Quotas(ctx, tx, projectID)
+		limits, err := s.quotas(ctx, tx, projectID)
 		if err != nil {
 			return err
 		}

@@ -227,7 +227,7 @@ func (s *Service) SetMetadata(ctx context.Context, scope auth.Scope, id, word st
 			return err
 		}
 		var err error
-		if limits, err = s.Store.Quotas(ctx, tx, srv.ProjectID); err != nil {
+		if limits, err = s.quotas(ctx, tx, srv.ProjectID); err != nil {
 			return err
 		}
 		if limit := limits["metadata_items"]; limit >= 0 && int64(len(srv.Metadata)) > limit {

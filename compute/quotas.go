@@ -20,7 +20,7 @@ type QuotaStore interface {
 
 // Limits answers a project's limits and what it uses of them.
 func (s *Service) Limits(ctx context.Context, projectID string) (Quotas, Usage, error) {
-	limits, err := s.Store.Quotas(ctx, s.DB, projectID)
+	limits, err := s.quotas(ctx, s.DB, projectID)
 	if err != nil {
 		return nil, Usage{}, err
 	}
@@ -48,12 +48,18 @@ func (s *Service) DefaultLimits(ctx context.Context) (Quotas, error) {
 
 // ClassLimits answers the limits of a class.
 func (s *Service) ClassLimits(ctx context.Context, class string) (Quotas, error) {
+	if class == DefaultClass && !s.kept() {
+		return s.quotas(ctx, s.DB, "")
+	}
 	return s.Store.QuotaClass(ctx, s.DB, class)
 }
 
 // SetLimits changes a project's limits. Unless forced, a limit below what is used
 // is fault compute.quota_below_use.
 func (s *Service) SetLimits(ctx context.Context, projectID string, limits Quotas, force bool) (Quotas, error) {
+	if !s.kept() {
+		return s.quotas(ctx, s.DB, projectID)
+	}
 	var out Quotas
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		used, err := s.Store.Usage(ctx, tx, projectID)
@@ -69,7 +75,7 @@ func (s *Service) SetLimits(ctx context.Context, projectID string, limits Quotas
 		if err := s.Store.SetQuotas(ctx, tx, projectID, limits); err != nil {
 			return err
 		}
-		out, err = s.Store.Quotas(ctx, tx, projectID)
+		out, err = s.quotas(ctx, tx, projectID)
 		return err
 	})
 	return out, err
@@ -77,6 +83,9 @@ func (s *Service) SetLimits(ctx context.Context, projectID string, limits Quotas
 
 // SetClassLimits changes a class's limits.
 func (s *Service) SetClassLimits(ctx context.Context, class string, limits Quotas) (Quotas, error) {
+	if !s.kept() {
+		return s.ClassLimits(ctx, class)
+	}
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.Store.SetQuotaClass(ctx, tx, class, limits) })
 	if err != nil {
 		return nil, err

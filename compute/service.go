@@ -75,6 +75,8 @@ type Config struct {
 	Network   Network
 	Volumes   Volumes
 	Identity  Identity
+	// Limiter keeps limits instead of this service; nil: they are its own.
+	Limiter Limiter
 	// BootDeadline is how long a boot may take; 0: ten minutes.
 	BootDeadline time.Duration
 }

@@ -21,15 +21,17 @@ type UserQuotaStore interface {
 // UserLimits answers what holds for a user in a project: the project's limits,
 // and over them the user's own; and what the user's servers take.
 func (s *Service) UserLimits(ctx context.Context, projectID, userID string) (Quotas, Usage, error) {
-	limits, err := s.Store.Quotas(ctx, s.DB, projectID)
+	limits, err := s.quotas(ctx, s.DB, projectID)
 	if err != nil {
 		return nil, Usage{}, err
 	}
-	own, err := s.Store.UserQuotas(ctx, s.DB, projectID, userID)
-	if err != nil {
-		return nil, Usage{}, err
+	if s.kept() {
+		own, err := s.Store.UserQuotas(ctx, s.DB, projectID, userID)
+		if err != nil {
+			return nil, Usage{}, err
+		}
+		maps.Copy(limits, own)
 	}
-	maps.Copy(limits, own)
 	used, err := s.Store.UserUsage(ctx, s.DB, projectID, userID)
 	return limits, used, err
 }
@@ -39,7 +41,7 @@ func (s *Service) UserLimits(ctx context.Context, projectID, userID string) (Quo
 // compute.quota_below_use.
 func (s *Service) SetUserLimits(ctx context.Context, projectID, userID string, limits Quotas, force bool) (Quotas, error) {
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		project, err := s.Store.Quotas(ctx, tx, projectID)
+		project, err := s.quotas(ctx, tx, projectID)
 		if err != nil {
 			return err
 		}
@@ -75,6 +77,9 @@ func (s *Service) ResetUserLimits(ctx context.Context, projectID, userID string)
 // checkUser refuses more servers than a user's own limits leave; before those
 // servers are saved, in the same transaction.
 func (s *Service) checkUser(ctx context.Context, tx *db.Tx, projectID, userID string, more Usage) error {
+	if !s.kept() {
+		return nil
+	}
 	own, err := s.Store.UserQuotas(ctx, tx, projectID, userID)
 	if err != nil || len(own) == 0 {
 		return err

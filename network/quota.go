@@ -22,7 +22,7 @@ func (s *Service) DefaultQuotas() map[string]int64 {
 
 // Quotas are a project's limits.
 func (s *Service) Quotas(ctx context.Context, project string) (map[string]int64, error) {
-	own, err := s.store.Quotas(ctx, s.cfg.DB, project)
+	own, err := s.ownQuotas(ctx, s.cfg.DB, project)
 	limits := s.DefaultQuotas()
 	maps.Copy(limits, own)
 	return limits, err
@@ -94,7 +94,7 @@ func (w *work) quota(r *Resource, project string, more int64) error {
 	if !r.Quota || project == "" {
 		return nil
 	}
-	own, err := w.s.store.Quotas(w.ctx, w.tx, project)
+	own, err := w.s.ownQuotas(w.ctx, w.tx, project)
 	if err != nil {
 		return err
 	}

@@ -112,6 +112,8 @@ type Config struct {
 	Zone string
 	// Quotas replace default limits, by collection without the plural's s.
 	Quotas map[string]int64
+	// Limiter keeps limits instead of this service; nil: they are its own.
+	Limiter Limiter
 	// Rewire tells that a host's wiring changed, after it is durable; without
 	// ports anything may have. It must not block. Nil: nobody listens.
 	Rewire func(host string, portIDs []string)

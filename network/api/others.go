@@ -163,7 +163,11 @@ func (a *API) defaultQuota(w http.ResponseWriter, r *http.Request, scope auth.Sc
 	if err := scope.Check("get_quota", ofProject(r.PathValue("project_id"))); err != nil {
 		return err
 	}
-	return rest.Write(w, http.StatusOK, map[string]any{"quota": a.svc.DefaultQuotas()})
+	limits, err := a.svc.Quotas(r.Context(), "") // nobody's own
+	if err != nil {
+		return err
+	}
+	return rest.Write(w, http.StatusOK, map[string]any{"quota": limits})
 }
 
 func (a *API) quotaDetails(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
