@@ -64,7 +64,9 @@ func (c *Claims) prove(userID string) error {
 	return nil
 }
 
-func (s *Service) byToken(ctx context.Context, p Proof, _ Ask, c *Claims) error {
+// byToken takes the bearer of another token for its user: to choose another scope,
+// where the token does not lend rights for one project only.
+func (s *Service) byToken(ctx context.Context, p Proof, a Ask, c *Claims) error {
 	t, err := s.token(ctx, p.Token, 0)
 	if err != nil {
 		return err
@@ -72,20 +74,54 @@ func (s *Service) byToken(ctx context.Context, p Proof, _ Ask, c *Claims) error 
 	if err := c.prove(t.UserID); err != nil {
 		return err
 	}
-	if t.TrustID != "" {
-		return forbidden("You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
+	if err := s.rescopes(t, a); err != nil {
+		return err
+	}
+	if err := c.bind(t.AppCredID, t.Scope); err != nil {
+		return err
 	}
 	// The new token is no younger than the old one where it counts: it lives no
 	// longer, and dies with whatever would have killed the old one.
-	c.Revision = min(c.Revision, t.Revision)
-	c.ExpiresAt, c.AppCredID, c.Vouched = t.ExpiresAt, t.AppCredID, t.Vouched
+	c.Revision, c.Vouched = min(c.Revision, t.Revision), t.Vouched
+	if c.ExpiresAt.IsZero() || t.ExpiresAt.Before(c.ExpiresAt) {
+		c.ExpiresAt = t.ExpiresAt
+	}
 	c.AuditIDs = []string{t.chain()}
 	for _, m := range t.Methods {
 		c.tried(m)
 	}
-	if t.AppCredID != "" { // an application credential acts in its project only
-		c.Scope = t.Scope
+	return nil
+}
+
+// rescopes decides whether a token may be exchanged for the one asked for. Source:
+// Keystone's token method; CVE-2012-3426 and CVE-2026-42998 stand behind it.
+func (s *Service) rescopes(t *Token, a Ask) error {
+	const not = "You are not authorized to perform the requested action: "
+	switch {
+	case t.AccessTokenID != "":
+		return forbidden(not + "Using OAuth-scoped token to create another token. Create a new OAuth-scoped token instead.")
+	case t.TrustID != "":
+		return forbidden(not + "Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
+	case t.Scope.System && (a.Project != nil || a.Domain != nil):
+		return forbidden(not + "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.")
+	case t.AppCredID != "" && a.Given:
+		return forbidden(not + "Using an application credential token to create a scoped token is not allowed.")
+	case s.cfg.ScopedForGood && !t.Unscoped():
+		return forbidden(not + "rescope a scoped token.")
 	}
+	return nil
+}
+
+// bind holds a token to an application credential, which acts in its own project
+// only. Two of them, or one and another scope, agree on nothing.
+func (c *Claims) bind(appCredID string, scope Scope) error {
+	if appCredID == "" {
+		return nil
+	}
+	if c.AppCredID != "" && c.AppCredID != appCredID {
+		return refuse("the methods name different application credentials")
+	}
+	c.AppCredID, c.Scope = appCredID, scope
 	return nil
 }
 
@@ -100,7 +136,9 @@ func (s *Service) byAppCred(ctx context.Context, p Proof, a Ask, c *Claims) erro
 	if err := s.proveSecret(ctx, cred, found, p); err != nil {
 		return err
 	}
-	c.AppCredID, c.Scope = cred.ID, Scope{ProjectID: cred.ProjectID}
+	if err := c.bind(cred.ID, Scope{ProjectID: cred.ProjectID}); err != nil {
+		return err
+	}
 	return c.prove(cred.UserID)
 }
 

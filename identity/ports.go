@@ -126,6 +126,10 @@ type Store interface {
 	// revoked, 0 for none.
 	NewestRevocation(ctx context.Context, r db.Reader, keys []string) (int64, error)
 	Revocations(ctx context.Context, r db.Reader) ([]Revocation, error)
+	// Sealed answers every text that the credential keys encrypted.
+	Sealed(ctx context.Context, r db.Reader) ([]Sealed, error)
+	// Reseal replaces such a text, unless it is another one by now.
+	Reseal(ctx context.Context, tx *db.Tx, old Sealed, text string) (bool, error)
 	// UseStep takes the one-time passcode of a step of time; false where it, or a
 	// later one, is gone already.
 	UseStep(ctx context.Context, tx *db.Tx, credentialID string, step int64) (bool, error)

@@ -11,8 +11,8 @@ import (
 // chooseScope turns what was asked into ids. Whether the user may go there is
 // decided by deriving.
 func (s *Service) chooseScope(ctx context.Context, a Ask, c *Claims) error {
-	if c.AppCredID != "" {
-		if a.Given && (a.Project == nil || a.Project.ID != c.Scope.ProjectID) {
+	if c.AppCredID != "" || c.AccessTokenID != "" { // the scope is theirs
+		if a.Given {
 			return refuse("an application credential acts in its own project only")
 		}
 		return nil

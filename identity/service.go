@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -26,6 +27,10 @@ type Config struct {
 
 	TokenKeys      *KeyRing
 	CredentialKeys *KeyRing
+	// SigningKeys verify signed tokens; TokenProvider says which form new tokens
+	// have: KeysFernet, or KeysJWS, which needs them.
+	SigningKeys   *SigningKeys
+	TokenProvider string // empty: KeysFernet
 
 	TokenLife time.Duration // 0: one hour, as Keystone
 	Hashing   Hashing
@@ -45,6 +50,9 @@ type Config struct {
 	// LateWindow is how long after its end a token still holds for services that
 	// finish what its user began; 0: two days, as Keystone; negative: not at all.
 	LateWindow time.Duration
+	// ScopedForGood says that only unscoped tokens may be exchanged for others.
+	// Source: Keystone's allow_rescope_scoped_token, turned round.
+	ScopedForGood bool
 	// TOTPWindows are the steps of 30 s before the present one whose passcode is
 	// still taken; 0: one, as Keystone; negative: none.
 	TOTPWindows int
@@ -103,6 +111,9 @@ func New(cfg Config) (*Service, error) {
 		cfg: cfg, db: cfg.DB, store: cfg.Store, tables: cfg.Store.Tables(), clock: cfg.Clock, ids: cfg.IDs, log: cfg.Log,
 		cache:  newCache(cfg.CacheSize),
 		shared: cfg.DB.Dialect == db.PostgreSQL,
+	}
+	if cfg.TokenProvider == KeysJWS && cfg.SigningKeys == nil {
+		return nil, errors.New("identity: signed tokens need signing keys")
 	}
 	s.methods = s.methodTable()
 	var err error

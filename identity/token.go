@@ -114,6 +114,9 @@ func unpackMethods(bits int) (names []string) {
 }
 
 func (s *Service) seal(c Claims) (string, error) {
+	if s.cfg.TokenProvider == KeysJWS {
+		return s.cfg.SigningKeys.sealClaims(c)
+	}
 	p := payload{Version: payloadVersion, User: packID(c.UserID), Expires: c.ExpiresAt.UnixMicro(), Issued: c.IssuedAt.UnixMicro(), Revision: c.Revision, AppCred: packID(c.AppCredID), Trust: packID(c.TrustID)}
 	p.Methods = packMethods(c.Methods)
 	switch {
@@ -135,7 +138,12 @@ func (s *Service) seal(c Claims) (string, error) {
 	return s.cfg.TokenKeys.seal(plain)
 }
 
+// unseal takes tokens of both forms, so that the choice between them can change
+// while tokens are about.
 func (s *Service) unseal(token string) (Claims, error) {
+	if signed(token) && s.cfg.SigningKeys != nil {
+		return s.cfg.SigningKeys.openClaims(token)
+	}
 	plain := s.cfg.TokenKeys.open(token)
 	if plain == nil {
 		return Claims{}, errForged

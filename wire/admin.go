@@ -43,6 +43,7 @@ func (s *System) listenAdmin() error {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	m.HandleFunc("POST /identity/rotate-keys", s.rotateKeys)
 	m.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	m.HandleFunc("GET /debug", s.debugIndex)
 	m.HandleFunc("GET /debug/sagas", func(w http.ResponseWriter, r *http.Request) {

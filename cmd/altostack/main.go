@@ -67,7 +67,7 @@ image, network and block storage, with real guests (QEMU) or pretended ones.
 		return coded{fmt.Errorf("%w; '%s --help' shows the flags", err, c.CommandPath()), exitUsage}
 	})
 	cmd.AddCommand(upCommand(), statusCommand(), downCommand(), wipeCommand(), openrcCommand(), traceCommand(),
-		configCommand(), policyCommand(), auditCommand(), demoCommand(), benchCommand(), coverageCommand(), imageCommand(), manCommand())
+		configCommand(), policyCommand(), auditCommand(), demoCommand(), benchCommand(), coverageCommand(), identityCommand(), imageCommand(), manCommand())
 	return cmd
 }
 

@@ -317,7 +317,7 @@ func TestApplicationCredentials(t *testing.T) {
 	robot := c.as(c.do("POST /v3/auth/tokens", 201, `{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"plain","secret":"s","user":{"name":"demo","domain":{"id":"default"}}}}}}`).header.Get("X-Subject-Token"))
 	robot.do("GET "+creds, 200, "")
 	robot.do("POST "+creds, 403, `{"application_credential":{"name":"more"}}`)
-	robot.do("POST /v3/auth/tokens", 401, fmt.Sprintf(`{"auth":{"identity":{"methods":["token"],"token":{"id":%q}},"scope":{"project":{"id":%q}}}}`, robot.token, c.cloud.Access.AdminProjectID))
+	robot.do("POST /v3/auth/tokens", 403, fmt.Sprintf(`{"auth":{"identity":{"methods":["token"],"token":{"id":%q}},"scope":{"project":{"id":%q}}}}`, robot.token, c.cloud.Access.AdminProjectID))
 	c.admin().do("POST "+creds, 403, `{"application_credential":{"name":"x"}}`)
 	demo.do("DELETE "+creds+"/"+plain, 204, "")
 	robot.do("GET "+creds, 401, "")

@@ -20,6 +20,6 @@ func TestAllowExpired(t *testing.T) {
 		t.Errorf("an ended token: %s", a.text)
 	}
 	service.do("HEAD /v3/auth/tokens?allow_expired=true", 200, "", "X-Subject-Token", subject)
-	c.as(subject).do("GET /v3/projects", 401, "") // nobody acts by it alone
+	c.as(subject).do("GET /v3/projects", 401, "")                               // nobody acts by it alone
 	c.as(subject).do("GET /v3/auth/projects", 401, "", "X-Service-Token", nova) // nor makes what would last
 }
