@@ -78,10 +78,10 @@ func (s *System) openServices(ctx context.Context) error {
 	s.metadefs = metadefs.New(metadefs.Config{DB: s.db, Store: imagestore.NewMetadefs(), Clock: s.clock, IDs: s.ids})
 	s.network = network.New(network.Config{DB: s.db, Store: networkstore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
 		Physical: []string{physicalNetwork}, Rewire: s.rewire, Limiter: s.networkLimiter()})
-	if err := s.openVolume(ctx); err != nil {
+	if err := s.openObjects(ctx); err != nil {
 		return err
 	}
-	if err := s.openObjects(ctx); err != nil {
+	if err := s.openVolume(ctx); err != nil {
 		return err
 	}
 	s.compute = compute.New(compute.Config{DB: s.db, Store: computestore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log, Bus: s.bus, Hosts: s.hosts,
@@ -129,7 +129,7 @@ func (s *System) openVolume(ctx context.Context) error {
 		return err
 	}
 	cfg := volume.Config{DB: s.db, Store: volumestore.New(), Backend: backend, Images: volumeImages{s.image}, Clock: s.clock, IDs: s.ids, Log: s.log, Host: host, Limiter: s.volumeLimiter()}
-	cfg.Flows = volumeflow.Register(s.sagas, volumeflow.Config{DB: s.db, Store: cfg.Store, Backend: backend, Images: cfg.Images, Clock: s.clock, IDs: s.ids,
+	cfg.Flows = volumeflow.Register(s.sagas, volumeflow.Config{DB: s.db, Store: cfg.Store, Backend: backend, Images: cfg.Images, Vault: vault{s.objects}, Clock: s.clock, IDs: s.ids,
 		Pool: volume.New(cfg).Pool(), Extended: s.volumeExtended})
 	s.volume = volume.New(cfg)
 	return s.volume.Prepare(ctx)
