@@ -67,6 +67,17 @@ type Ask struct {
 // ACL and the container's. Rules: Swift's keystoneauth and, for account ACLs,
 // tempauth.
 func Decide(a Ask) Grant {
+	// What a caller may by itself comes first: an owner stays one where everybody
+	// may read.
+	bare := a
+	bare.ACL = ""
+	if g := decide(bare); g.Allowed {
+		return g
+	}
+	return decide(a)
+}
+
+func decide(a Ask) Grant {
 	p := a.Caller
 	acl := ParseACL(a.ACL)
 	if p != nil && p.HasRole(ResellerAdminRole) {

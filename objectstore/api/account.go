@@ -120,8 +120,7 @@ func (c *Call) saveAccount(created, updated int) error {
 		updated = created
 	}
 	if updated == http.StatusNoContent {
-		c.W.WriteHeader(updated)
-		return nil
+		return c.noContent()
 	}
 	return c.Page(updated)
 }
@@ -182,6 +181,5 @@ func (c *Call) deleteAccount() error {
 	if err != nil {
 		return err
 	}
-	c.W.WriteHeader(http.StatusNoContent)
-	return nil
+	return c.noContent()
 }

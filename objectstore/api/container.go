@@ -119,6 +119,15 @@ func emptyBody(w http.ResponseWriter, status int) error {
 	return nil
 }
 
+// noContent answers 204, with the type that Swift names even then.
+func (c *Call) noContent() error {
+	if c.W.Header().Get("Content-Type") == "" {
+		c.W.Header().Set("Content-Type", "text/html; charset=UTF-8")
+	}
+	c.W.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 // checkContainer looks at what can be judged before the container is known.
 func (c *Call) checkContainer() error {
 	if err := checkMeta(c.R.Header, "Container"); err != nil {
@@ -191,8 +200,7 @@ func (c *Call) postContainer() error {
 		return err
 	}
 	c.cors(&con)
-	c.W.WriteHeader(http.StatusNoContent)
-	return nil
+	return c.noContent()
 }
 
 func (c *Call) deleteContainer() error {
@@ -212,6 +220,5 @@ func (c *Call) deleteContainer() error {
 	if err != nil {
 		return err
 	}
-	c.W.WriteHeader(http.StatusNoContent)
-	return nil
+	return c.noContent()
 }

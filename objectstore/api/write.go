@@ -189,8 +189,7 @@ func (c *Call) deleteObject() error {
 		}
 	}
 	c.cors(&con)
-	c.W.WriteHeader(http.StatusNoContent)
-	return nil
+	return c.noContent()
 }
 
 // drain reads what is left of a body, so that the connection can be used again.
