@@ -134,7 +134,11 @@ func many[T any](w http.ResponseWriter, r *http.Request, member string, rows []T
 		q.Set("marker", id)
 		links["next"] = rest.Base(r) + pathOf(r) + "?" + q.Encode()
 	}
-	return rest.Write(w, http.StatusOK, object{member: out, "links": links})
+	answer := object{member: out, "links": links}
+	if more {
+		answer["truncated"] = true
+	}
+	return rest.Write(w, http.StatusOK, answer)
 }
 
 // pathOf is the request's path below the service.
@@ -164,6 +168,10 @@ var ops = map[string]identity.Op{
 	"endswith": identity.OpEndsWith, "iendswith": identity.OpIEndsWith,
 }
 
+// maxPage is the largest page that a client may ask for; who asks for none gets
+// all. Source: Keystone's max_db_limit.
+const maxPage = 1000
+
 // list reads filters and paging. Unknown parameters are no error, as ever here.
 func list(q url.Values, filters map[string]filter) (identity.List, error) {
 	var l identity.List
@@ -189,7 +197,7 @@ func list(q url.Values, filters map[string]filter) (identity.List, error) {
 	for name, f := range filters {
 		keys[name] = f.column
 	}
-	l.Page, err = page.Parse(q, page.Options{Keys: keys, Default: []page.Key{{Column: "id"}}})
+	l.Page, err = page.Parse(q, page.Options{Keys: keys, Default: []page.Key{{Column: "id"}}, Max: maxPage})
 	return l, err
 }
 
@@ -256,9 +264,17 @@ func (c crud[T]) answerList(w http.ResponseWriter, r *http.Request, scope auth.S
 	}
 	rows, more, err := c.list(r.Context(), scope, l)
 	if err != nil {
-		return err
+		return lostMarker(l, err)
 	}
 	return many(w, r, c.plural, rows, more, c.view)
+}
+
+// lostMarker words an unknown marker as Keystone does: 404.
+func lostMarker(l identity.List, err error) error {
+	if fault.Has(err, fault.CodePageBadMarker) {
+		return fault.New(fault.CodeIdentityNotFound, "Marker %s could not be found.", l.Page.Marker).WithField("marker")
+	}
+	return err
 }
 
 func (c crud[T]) answerCreate(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
