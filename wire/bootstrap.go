@@ -93,6 +93,7 @@ func (s *System) startLoops(ctx context.Context) error {
 	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stops = append(s.stops, stop)
 	go s.network.Run(runCtx)
+	go s.image.KeepCache(runCtx)
 	if s.opt.Config.Bool("demo") {
 		if err := s.demo(ctx); err != nil {
 			return fmt.Errorf("demo project: %w", err)

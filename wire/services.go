@@ -26,10 +26,8 @@ import (
 	"altostack/compute/console"
 	computeflow "altostack/compute/flow"
 	computestore "altostack/compute/store"
-	"altostack/driver/fileblobs"
 	"altostack/driver/filevolume"
 	"altostack/identity"
-	"altostack/image"
 	"altostack/image/metadefs"
 	"altostack/kernel/auth"
 	"altostack/kernel/bus"
@@ -70,11 +68,9 @@ func (s *System) openServices(ctx context.Context) error {
 		return err
 	}
 	s.placement = placement.New(placement.Config{DB: s.db, Store: placementstore.New(), Clock: s.clock, IDs: s.ids, Randomize: true})
-	blobs, err := fileblobs.Open(s.dir.File("images"))
-	if err != nil {
-		return fmt.Errorf("image store: %w", err)
+	if err := s.openImage(ctx); err != nil {
+		return err
 	}
-	s.image = image.New(image.Config{DB: s.db, Store: imagestore.New(), Blobs: blobs, Clock: s.clock, IDs: s.ids, Log: s.log, Limiter: s.imageLimiter()})
 	s.metadefs = metadefs.New(metadefs.Config{DB: s.db, Store: imagestore.NewMetadefs(), Clock: s.clock, IDs: s.ids})
 	s.network = network.New(network.Config{DB: s.db, Store: networkstore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
 		Physical: []string{physicalNetwork}, Rewire: s.rewire, Limiter: s.networkLimiter()})

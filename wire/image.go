@@ -1,0 +1,134 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"altostack/driver/fileblobs"
+	"altostack/driver/qemuimg"
+	"altostack/driver/remoteglance"
+	"altostack/driver/s3blobs"
+	"altostack/image"
+	"altostack/image/fetch"
+	imagestore "altostack/image/store"
+)
+
+// openImage makes the image service with its stores.
+func (s *System) openImage(ctx context.Context) error {
+	cfg := s.opt.Config
+	stores, err := s.imageStores(ctx)
+	if err != nil {
+		return err
+	}
+	staging, err := fileblobs.Open(s.dir.File("image-staging"))
+	if err != nil {
+		return fmt.Errorf("image staging: %w", err)
+	}
+	c := image.Config{DB: s.db, Store: imagestore.New(), Stores: stores, Staging: staging, Clock: s.clock, IDs: s.ids, Log: s.log, Limiter: s.imageLimiter(),
+		HashAlgo: cfg.String("image_hash"), ShowLocations: cfg.Bool("image_locations"),
+		Import: image.ImportConfig{Clouds: remoteglance.New(s.imageEndpoint), To: cfg.String("image_convert_to"), Deadline: cfg.Duration("image_import_deadline")}}
+	if cfg.String("image_web_ports") != "" {
+		if c.Import.Web, err = webFetcher(cfg.String("image_web_ports"), cfg.String("image_web_allow")); err != nil {
+			return err
+		}
+	}
+	if c.Import.To != "" {
+		if c.Import.Convert, err = qemuimg.Open(qemuimg.Config{User: cfg.String("image_convert_user")}); err != nil {
+			return err
+		}
+	}
+	if slices.ContainsFunc(stores, func(p image.Place) bool { return p.Remote }) {
+		if c.Cache, err = fileblobs.Open(s.dir.File("image-cache")); err != nil {
+			return fmt.Errorf("image cache: %w", err)
+		}
+	}
+	s.image = image.New(c)
+	s.image.Run(s.sagas)
+	return nil
+}
+
+func webFetcher(ports, allow string) (*fetch.Fetcher, error) {
+	c := fetch.Config{}
+	for _, text := range words(ports) {
+		port, err := strconv.Atoi(text)
+		if err != nil || port < 1 || port > 65535 {
+			return nil, fmt.Errorf("image_web_ports: %q is no port", text)
+		}
+		c.Ports = append(c.Ports, port)
+	}
+	for _, text := range words(allow) {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("image_web_allow: %w", err)
+		}
+		c.Allow = append(c.Allow, p)
+	}
+	return fetch.New(c), nil
+}
+
+// words splits a setting at its commas.
+func words(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// imageStores opens what the setting image_stores names: file, NAME=file:/directory,
+// NAME=s3://bucket@host:port or NAME=s3+http://…. The first one is the default.
+func (s *System) imageStores(ctx context.Context) ([]image.Place, error) {
+	var out []image.Place
+	for i, word := range words(s.opt.Config.String("image_stores")) {
+		name, where, _ := strings.Cut(word, "=")
+		p := image.Place{ID: name, Type: "file", Default: i == 0}
+		var err error
+		switch {
+		case name == "" || strings.HasPrefix(name, "os_glance_") || name == "http" || slices.ContainsFunc(out, func(o image.Place) bool { return o.ID == name }):
+			err = fmt.Errorf("%q cannot be the name of a store", name)
+		case where == "" && name == "file":
+			p.Blobs, err = fileblobs.Open(s.dir.File("images"))
+		case strings.HasPrefix(where, "file:/"):
+			p.Blobs, err = fileblobs.Open(strings.TrimPrefix(where, "file:"))
+		case strings.HasPrefix(where, "s3://"), strings.HasPrefix(where, "s3+http://"):
+			p.Type, p.Remote = "s3", true
+			p.Blobs, err = s.s3Store(ctx, where)
+		default:
+			err = fmt.Errorf("%q is not file, NAME=file:/directory or NAME=s3://bucket@host", word)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("image_stores: %w", err)
+		}
+		out = append(out, p)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("image_stores: at least one store is needed")
+	}
+	return out, nil
+}
+
+func (s *System) s3Store(ctx context.Context, where string) (*s3blobs.Store, error) {
+	u, err := url.Parse(where)
+	if err != nil || u.User == nil || u.User.Username() == "" {
+		return nil, fmt.Errorf("%q is not s3://bucket@host", where)
+	}
+	return s3blobs.Open(ctx, s3blobs.Config{Endpoint: u.Host, Bucket: u.User.Username(), Prefix: strings.Trim(u.Path, "/"), Plain: u.Scheme == "s3+http",
+		AccessKey: s.opt.Config.String("image_s3_access_key"), SecretKey: s.opt.Config.String("image_s3_secret_key")})
+}
+
+// imageEndpoint answers the address of a region's image service in the catalog.
+func (s *System) imageEndpoint(ctx context.Context, region, kind string) (string, error) {
+	catalog, err := s.identity.Catalog(ctx, "", "")
+	if err != nil {
+		return "", err
+	}
+	for _, entry := range catalog {
+		for _, e := range entry.Endpoints {
+			if entry.Type == "image" && e.RegionID == region && e.Interface == kind {
+				return strings.TrimSuffix(e.URL, "/"), nil
+			}
+		}
+	}
+	return "", nil
+}
