@@ -77,6 +77,9 @@ type Deletion struct {
 	// Blind leaves a delete marker also where there is nothing (S3, and Swift's
 	// versioned containers).
 	Blind bool
+	// Plain leaves no delete marker in a container whose versioning is suspended
+	// (Swift): the null version goes, any other stays as an older one.
+	Plain bool
 	// If decides inside the transaction on what would be deleted; found is
 	// false where there is nothing.
 	If func(o Object, found bool) error
@@ -117,7 +120,14 @@ func (s *Service) DeleteObject(ctx context.Context, c Container, name string, d 
 		if d.Version != "" {
 			return s.deleteVersion(ctx, tx, now, out.Object, out.Found, d.Promote)
 		}
-		if now.Versioning != VersioningOff {
+		if d.Plain && now.Versioning == VersioningSuspended && there && !out.Object.Null {
+			delta := Usage{}
+			if err := s.retire(ctx, tx, out.Object, &delta); err != nil {
+				return err
+			}
+			return s.store.Count(ctx, tx, now, name, delta)
+		}
+		if now.Versioning == VersioningEnabled || now.Versioning != VersioningOff && !d.Plain {
 			out.Marker = &Object{ContainerID: c.ID, Name: name, Marker: true, Latest: true}
 			return s.mark(ctx, tx, now, out.Marker)
 		}
@@ -161,6 +171,42 @@ func (s *Service) deleteVersion(ctx context.Context, tx *db.Tx, c Container, o O
 		}
 	}
 	return s.store.Count(ctx, tx, c, o.Name, delta)
+}
+
+// Restore makes an older version the one that its name stands for; the one that did
+// stays as an older one.
+func (s *Service) Restore(ctx context.Context, c Container, name, version string) (Object, error) {
+	var out Object
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		o, found, err := s.find(ctx, tx, c, name, version)
+		if err != nil {
+			return err
+		}
+		if out = o; !found || o.Marker {
+			return errNoObject(name)
+		}
+		if o.Latest {
+			return nil
+		}
+		delta := Usage{}
+		latest, has, err := s.store.Latest(ctx, tx, c.ID, name)
+		if err != nil {
+			return err
+		}
+		if has {
+			if err := s.retire(ctx, tx, latest, &delta); err != nil {
+				return err
+			}
+		}
+		delta.add(out, -1)
+		out.Latest = true
+		delta.add(out, 1)
+		if err := s.store.SaveObject(ctx, tx, out); err != nil {
+			return err
+		}
+		return s.store.Count(ctx, tx, c, name, delta)
+	})
+	return out, err
 }
 
 // Copy makes an object of another's own bytes (of the stored form: a manifest is

@@ -23,7 +23,7 @@ const (
 // runs in the transaction of the write, so that no two writes pass where there is
 // room for one. What makes sums no larger is always let through.
 func (s *Service) CheckQuotas(ctx context.Context, tx *db.Tx, change Change) error {
-	if err := s.containerQuota(ctx, tx, change); err != nil {
+	if err := s.containerQuota(ctx, tx, change); err != nil || ctx.Value(freeKey{}) != nil {
 		return err
 	}
 	system, err := s.store.AccountSystem(ctx, tx, change.Container.Account)
@@ -82,22 +82,42 @@ func over(quota string, used, growth int64) bool {
 	return quota != "" && err == nil && growth > 0 && used+growth > max
 }
 
-func errQuota() error { return fault.New(fault.CodeObjectstoreQuotaExceeded, "Upload exceeds quota.") }
+func errQuota() error {
+	return fault.New(fault.CodeObjectstoreQuotaExceeded, "Upload exceeds quota.").WithExtra("told", true)
+}
 
 // Room answers objectstore.quota_exceeded where an object of the announced length
-// cannot fit: before its bytes are sent rather than after. Sums may have changed
-// when they have arrived; CheckQuotas decides.
-func (s *Service) Room(ctx context.Context, c Container, length int64) error {
+// cannot fit, whatever it replaces: before its bytes are sent rather than after.
+// Sums may have changed when they have arrived; CheckQuotas decides.
+func (s *Service) Room(ctx context.Context, c Container, name string, length int64) error {
+	system, err := s.store.AccountSystem(ctx, s.db, c.Account)
+	if err != nil || !limited(system) && c.Meta[MetaQuotaBytes] == "" {
+		return err
+	}
+	old, found, err := s.store.Latest(ctx, s.db, c.ID, name)
+	if err != nil {
+		return err
+	}
+	if found && c.Versioning == VersioningOff {
+		length -= old.Stored
+	}
 	if over(c.Meta[MetaQuotaBytes], c.Usage.Bytes, length) {
 		return errQuota()
 	}
-	system, err := s.store.AccountSystem(ctx, s.db, c.Account)
-	if err != nil || !limited(system) {
-		return err
+	if ctx.Value(freeKey{}) != nil {
+		return nil
 	}
 	a, _, err := s.store.Account(ctx, s.db, c.Account)
 	if err == nil && over(system[SystemQuotaBytes], a.Total().Bytes, length) {
 		return errQuota()
 	}
 	return err
+}
+
+type freeKey struct{}
+
+// WithoutAccountQuota marks the writes of a reseller administrator, whom quotas of
+// accounts do not bind.
+func WithoutAccountQuota(ctx context.Context) context.Context {
+	return context.WithValue(ctx, freeKey{}, true)
 }

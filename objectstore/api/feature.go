@@ -49,6 +49,8 @@ type Feature struct {
 	ObjectHeaders func(c *Call, content objectstore.Content, h http.Header)
 	// Post changes an object by a POST's headers, inside the transaction.
 	Post func(c *Call, con objectstore.Container, o *objectstore.Object) error
+	// Posted sees an object after a POST, and may answer it itself.
+	Posted func(c *Call, con objectstore.Container, o objectstore.Object) (done bool, err error)
 	// Delete sees a deletion before it is done, and may answer it itself.
 	Delete func(c *Call, con objectstore.Container, d *objectstore.Deletion) (done bool, err error)
 	// Deleted adds to the answer of a deletion.

@@ -137,7 +137,7 @@ func (c *Call) postObject() error {
 	if err != nil {
 		return err
 	}
-	_, err = c.Service.UpdateObject(c.R.Context(), con, c.Object, c.VersionID(), func(o *objectstore.Object) error {
+	o, err := c.Service.UpdateObject(c.R.Context(), con, c.Object, c.VersionID(), func(o *objectstore.Object) error {
 		meta := MetaChanges(c.R.Header, "Object")
 		o.Meta, o.DeleteAt = objectstore.Merge(nil, meta), at
 		for k := range o.System {
@@ -162,6 +162,14 @@ func (c *Call) postObject() error {
 		return err
 	}
 	c.cors(&con)
+	for _, f := range c.API.features {
+		if f.Posted == nil {
+			continue
+		}
+		if done, err := f.Posted(c, con, o); done || err != nil {
+			return err
+		}
+	}
 	return c.Page(http.StatusAccepted)
 }
 

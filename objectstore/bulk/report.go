@@ -73,7 +73,7 @@ func weigh(accept, format string) float64 {
 // Report is the outcome of a bulk request.
 type Report struct {
 	Root   string // of XML: delete or extract
-	Status string // as 200 OK
+	Status string // as 200 OK; empty: the report has errors only
 	Body   string
 	Counts map[string]int // as Number Deleted
 	Others map[string]string
@@ -95,7 +95,10 @@ func (r Report) Bytes(format string) []byte {
 }
 
 func (r Report) values() (keys []string, values map[string]any) {
-	values = map[string]any{"Response Status": r.Status, "Response Body": r.Body}
+	values = map[string]any{}
+	if r.Status != "" {
+		values["Response Status"], values["Response Body"] = r.Status, r.Body
+	}
 	for k, n := range r.Counts {
 		values[k] = n
 	}

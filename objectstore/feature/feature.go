@@ -22,35 +22,52 @@ import (
 
 	"altostack/kernel/fault"
 	"altostack/objectstore"
+	"altostack/objectstore/api"
 )
 
 // Features are all of them.
 type Features struct {
 	svc    *objectstore.Service
-	status func(f *fault.Fault) int
+	mounts []string
 }
 
 // New makes the features of a store and registers the kinds of objects that they
-// add. status is the dialect's: bulk requests tell statuses inside their reports.
-func New(svc *objectstore.Service, status func(f *fault.Fault) int) *Features {
-	f := &Features{svc: svc, status: status}
+// add. mounts are what stands before /v1 in the paths that clients sign.
+func New(svc *objectstore.Service, mounts ...string) *Features {
+	f := &Features{svc: svc, mounts: mounts}
 	svc.Register(KindSLO, f.openSLO)
 	svc.Register(KindDLO, f.openDLO)
 	svc.Register(KindSymlink, f.openSymlink)
 	return f
 }
 
+// All are the features in the order in which they act: who lets in first, then what
+// answers by itself, then what changes an object on its way.
+func (f *Features) All() []api.Feature {
+	return []api.Feature{
+		f.Crossdomain(), f.TempURL(), f.FormPost(), f.BulkDelete(), f.BulkUpload(), f.ContainerQuotas(), f.AccountQuotas(),
+		f.SLO(), f.DLO(), f.Symlink(), f.ObjectVersioning(), f.VersionedWrites(), f.StaticWeb(),
+	}
+}
+
 // line spells a failure as a status line, and tells whether it is ours.
 func (f *Features) line(err error) (status string, ours bool) {
-	code := f.status(fault.From(err))
+	code := api.Status(fault.From(err))
 	return statusLine(code), code >= 500
 }
 
+// statusLine spells a status as the original does.
 func statusLine(code int) string {
 	text := http.StatusText(code)
-	switch code { // as the original words them
+	switch code {
 	case http.StatusRequestEntityTooLarge:
 		text = "Request Entity Too Large"
+	case 498:
+		text = "Rate Limited"
+	case 499:
+		text = "Client Disconnect"
+	case http.StatusInternalServerError:
+		text = "Internal Error"
 	}
 	return fmt.Sprintf("%d %s", code, text)
 }

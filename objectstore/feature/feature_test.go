@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -117,9 +116,7 @@ func each(t *testing.T, f func(t *testing.T, w *world)) {
 		w.svc = objectstore.New(objectstore.Config{DB: d, Store: store.New(d), Clock: w.clock, IDs: id.NewSeeded(1), Log: slog.New(slog.DiscardHandler),
 			Policies: []objectstore.Policy{{Index: 0, Name: "gold", Default: true, Backend: w.shelf}, {Index: 1, Name: "tin", Backend: w.shelf}}})
 		w.svc.AddCheck(w.svc.CheckQuotas)
-		w.f = feature.New(w.svc, func(f *fault.Fault) int {
-			return map[fault.Kind]int{fault.NotFound: http.StatusNotFound, fault.Forbidden: http.StatusForbidden}[f.Kind]
-		})
+		w.f = feature.New(w.svc)
 		f(t, w)
 		if w.shelf.open != 0 {
 			t.Errorf("%d blobs are left open", w.shelf.open)
@@ -455,10 +452,10 @@ func TestQuotas(t *testing.T) {
 		w.must(tin, "1", "12")
 		refused(tin, "2", "")
 		set(map[string]string{objectstore.SystemQuotaBytes: "20"})
-		if err := w.svc.Room(t.Context(), d, 3); !fault.Has(err, fault.CodeObjectstoreQuotaExceeded) {
+		if err := w.svc.Room(t.Context(), d, "x", 3); !fault.Has(err, fault.CodeObjectstoreQuotaExceeded) {
 			t.Errorf("no room is %v", err)
 		}
-		if err := w.svc.Room(t.Context(), d, 1); err != nil {
+		if err := w.svc.Room(t.Context(), d, "x", 1); err != nil {
 			t.Errorf("room is %v", err)
 		}
 	})

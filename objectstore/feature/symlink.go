@@ -39,7 +39,7 @@ func (l Link) Path() string {
 
 // LinkOf reads a symlink.
 func LinkOf(account string, o objectstore.Object) Link {
-	if other := o.System[SystemTargetAccount]; other != "" {
+	if other, err := url.PathUnescape(o.System[SystemTargetAccount]); err == nil && other != "" {
 		account = other
 	}
 	target, err := url.PathUnescape(o.System[SystemTarget])
@@ -53,7 +53,7 @@ func LinkOf(account string, o objectstore.Object) Link {
 // openSymlink is the opener of KindSymlink: it follows links until there is none.
 func (f *Features) openSymlink(ctx context.Context, by objectstore.Reader, c objectstore.Container, o objectstore.Object) (objectstore.Content, error) {
 	if by.Depth >= manifest.MaxDepth {
-		return objectstore.Content{}, fault.New(fault.CodeObjectstoreSymlinkLoop, "Too many levels of symbolic links, maximum allowed is %d", MaxLinks)
+		return objectstore.Content{}, errLoop()
 	}
 	by.Depth++
 	return f.follow(ctx, by, LinkOf(c.Account, o))
@@ -79,11 +79,15 @@ func (f *Features) follow(ctx context.Context, by objectstore.Reader, link Link)
 		}
 		next := LinkOf(c.Account, o)
 		if found := or(next.ETag, o.ETag); link.ETag != "" && link.ETag != found {
-			return objectstore.Content{}, fault.New(fault.CodeObjectstoreSymlinkTarget, "X-Symlink-Target-Etag headers do not match").WithExtra("location", link.Path())
+			return objectstore.Content{}, fault.New(fault.CodeObjectstoreSymlinkTarget, "X-Symlink-Target-Etag headers do not match").WithExtra("location", link.Path()).WithExtra("told", true)
 		}
 		link = next
 	}
-	return objectstore.Content{}, fault.New(fault.CodeObjectstoreSymlinkLoop, "Too many levels of symbolic links, maximum allowed is %d", MaxLinks)
+	return objectstore.Content{}, errLoop()
+}
+
+func errLoop() error {
+	return fault.New(fault.CodeObjectstoreSymlinkLoop, "Too many levels of symbolic links, maximum allowed is %d", MaxLinks).WithExtra("told", true)
 }
 
 func or(a, b string) string {
@@ -107,7 +111,7 @@ func (f *Features) target(ctx context.Context, by objectstore.Reader, link Link)
 func (f *Features) Hold(ctx context.Context, by objectstore.Reader, link Link) (contentType string, system map[string]string, err error) {
 	c, o, err := f.target(ctx, by, link)
 	if fault.Has(err, fault.CodeObjectstoreObjectNotFound) || fault.Has(err, fault.CodeObjectstoreContainerNotFound) {
-		return "", nil, fault.New(fault.CodeObjectstoreSymlinkTarget, "X-Symlink-Target does not exist").WithExtra("location", link.Path())
+		return "", nil, fault.New(fault.CodeObjectstoreSymlinkTarget, "X-Symlink-Target does not exist").WithExtra("location", link.Path()).WithExtra("told", true)
 	}
 	if err != nil {
 		return "", nil, err

@@ -115,7 +115,7 @@ func expiry(s string) (int64, bool) {
 
 // Forbidden names the request headers that point at other data, which a
 // temporary URL for writing must not be able to do.
-var Forbidden = []string{"X-Object-Manifest", "X-Symlink-Target"}
+var Forbidden = []string{"X-Object-Manifest", "X-Symlink-Target", "X-Copy-From"}
 
 // Disposition answers Content-Disposition for a download by temporary URL. stored
 // is the object's own, name its last segment.
