@@ -45,7 +45,7 @@ func (a *API) Routes() []rest.Route {
 	for _, part := range [][]rest.Route{
 		a.versionRoutes(), a.tokenRoutes(), a.userRoutes(), a.groupRoutes(), a.projectRoutes(), a.domainRoutes(), a.roleRoutes(),
 		a.grantRoutes(), a.catalogRoutes(), a.appCredRoutes(), a.vaultRoutes(), a.limitRoutes(), a.trustRoutes(), a.ec2Routes(), a.signedRoutes(),
-		a.domainConfigRoutes(), a.federationRoutes(), a.endpointFilterRoutes(), a.endpointPolicyRoutes(),
+		a.domainConfigRoutes(), a.federationRoutes(), a.endpointFilterRoutes(), a.endpointPolicyRoutes(), goneRoutes(),
 	} {
 		routes = append(routes, part...)
 	}

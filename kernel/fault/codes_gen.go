@@ -82,6 +82,7 @@ const (
 	CodeIdentityDirectoryDown            Code = "identity.directory_down"
 	CodeIdentityDuplicate                Code = "identity.duplicate"
 	CodeIdentityForbidden                Code = "identity.forbidden"
+	CodeIdentityGone                     Code = "identity.gone"
 	CodeIdentityInUse                    Code = "identity.in_use"
 	CodeIdentityInvalid                  Code = "identity.invalid"
 	CodeIdentityLimited                  Code = "identity.limited"
@@ -360,6 +361,7 @@ var definitions = map[Code]Definition{
 	CodeIdentityDirectoryDown:            {Code: CodeIdentityDirectoryDown, Kind: Unavailable, Type: "", Hint: "Try again in a moment.", Meaning: "The directory of a domain does not answer."},
 	CodeIdentityDuplicate:                {Code: CodeIdentityDuplicate, Kind: Conflict, Type: "", Hint: "Choose another name.", Meaning: "An object of the same name, or with the same content, exists."},
 	CodeIdentityForbidden:                {Code: CodeIdentityForbidden, Kind: Forbidden, Type: "", Hint: "", Meaning: "The state of the object does not allow the change."},
+	CodeIdentityGone:                     {Code: CodeIdentityGone, Kind: Gone, Type: "", Hint: "", Meaning: "The call was of PKI tokens, which are gone."},
 	CodeIdentityInUse:                    {Code: CodeIdentityInUse, Kind: Forbidden, Type: "", Hint: "", Meaning: "Something else still needs the object."},
 	CodeIdentityInvalid:                  {Code: CodeIdentityInvalid, Kind: Invalid, Type: "", Hint: "", Meaning: "A value contradicts what is there."},
 	CodeIdentityLimited:                  {Code: CodeIdentityLimited, Kind: TooMany, Type: "", Hint: "Wait before the next attempt.", Meaning: "Too many failed authentications from one address or for one account."},
