@@ -110,6 +110,7 @@ var (
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Trans-Id", w.Header().Get("X-Openstack-Request-Id"))
+	hyphens(r.Header)
 	c := &Call{API: a, Service: a.svc, W: w, R: r, Now: a.svc.Now(), Values: map[string]any{}}
 	// A token that is no good is nobody's: what is public stays so.
 	c.Caller, _ = a.front.Authenticate(r)
@@ -142,6 +143,17 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 		return a.serveOther(c, path)
 	}
 	return c.dispatch()
+}
+
+// hyphens spells header names with hyphens for underscores, as whatever stands
+// before the original does.
+func hyphens(h http.Header) {
+	for name, values := range h {
+		if strings.Contains(name, "_") {
+			delete(h, name)
+			h[http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))] = values
+		}
+	}
 }
 
 // split takes a path apart, unless it is not of an account.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -117,14 +118,14 @@ func (c *Call) source(from [3]string) (objectstore.Content, error) {
 	return content, as.conditionsOfCopy(content)
 }
 
-// conditionsOfCopy are those of a GET; what is not modified is a precondition that
-// fails.
+// conditionsOfCopy are those of a GET: a source that is not modified is no failure
+// there and one here.
 func (c *Call) conditionsOfCopy(content objectstore.Content) error {
-	w := &headerOnly{http.Header{}}
-	probe := *c
-	probe.W = w
-	if err := probe.conditions(content); err != nil {
-		return err
+	switch c.conditions(content) {
+	case http.StatusNotModified:
+		return Refuse(http.StatusNotModified, "")
+	case http.StatusPreconditionFailed:
+		return precondition()
 	}
 	return nil
 }
@@ -157,7 +158,8 @@ func (c *Call) inherit(src objectstore.Content, up *Upload) error {
 	if up.DeleteAt == 0 {
 		up.DeleteAt = src.DeleteAt
 	}
-	meta := objectstore.Merge(src.Meta, up.Meta)
+	meta := maps.Clone(src.Meta)
+	maps.Copy(meta, up.Meta) // an object keeps names without a value, unlike a container
 	system := map[string]string{}
 	for k, v := range src.System {
 		if strings.HasPrefix(k, headerKey) {

@@ -89,8 +89,14 @@ func (c *Call) objectHeaders(content objectstore.Content) {
 // Answer answers a content to a GET or a HEAD: conditions, ranges, bytes.
 func (c *Call) Answer(content objectstore.Content) error {
 	c.objectHeaders(content)
-	if err := c.conditions(content); err != nil {
-		return err
+	switch c.conditions(content) {
+	case http.StatusNotModified:
+		// The headers by which a cache knows what it has stay.
+		c.W.Header().Del("Content-Type")
+		c.W.WriteHeader(http.StatusNotModified)
+		return nil
+	case http.StatusPreconditionFailed:
+		return precondition()
 	}
 	if c.R.Method == http.MethodHead {
 		c.W.Header().Set("Content-Length", itoa(content.Size))
@@ -146,36 +152,25 @@ func precondition() error {
 	return fault.New(fault.CodeObjectstoreRefused, "").WithExtra("status", http.StatusPreconditionFailed).WithExtra("empty", true)
 }
 
-// conditions applies If-Match and its kin, in Swift's order.
-func (c *Call) conditions(content objectstore.Content) error {
+// conditions applies If-Match and its kin, in Swift's order: 304, 412, or 0 to go
+// on.
+func (c *Call) conditions(content objectstore.Content) int {
 	h := c.R.Header
-	notModified := Refuse(http.StatusNotModified, "")
 	tags := append([]string{content.ETag}, altTags(content)...)
 	if v := h.Get("If-None-Match"); v != "" && anyTag(v, tags) {
-		c.W.Header().Set("Content-Length", "0")
-		return c.notModified(notModified, content)
+		return http.StatusNotModified
 	}
 	if v := h.Get("If-Match"); v != "" && !anyTag(v, tags) {
-		return precondition()
+		return http.StatusPreconditionFailed
 	}
 	modified, _ := http.ParseTime(LastModified(content.UpdatedAt))
 	if t, err := http.ParseTime(h.Get("If-Modified-Since")); err == nil && !modified.After(t) && h.Get("If-None-Match") == "" {
-		return c.notModified(notModified, content)
+		return http.StatusNotModified
 	}
 	if t, err := http.ParseTime(h.Get("If-Unmodified-Since")); err == nil && modified.After(t) {
-		return precondition()
+		return http.StatusPreconditionFailed
 	}
-	return nil
-}
-
-// notModified keeps the headers by which a cache knows what it has.
-func (c *Call) notModified(err error, content objectstore.Content) error {
-	h := c.W.Header()
-	h.Del("Content-Length")
-	h.Del("Content-Type")
-	h.Set("Etag", content.ETag)
-	c.W.WriteHeader(http.StatusNotModified)
-	return nil
+	return 0
 }
 
 // altTags are further entity tags that a content goes by.

@@ -68,11 +68,6 @@ func (c *Call) describe(p *objectstore.Put) (err error) {
 		return err
 	}
 	p.Meta, p.System = MetaChanges(h, "Object"), map[string]string{}
-	for k, v := range p.Meta {
-		if v == "" {
-			delete(p.Meta, k)
-		}
-	}
 	keepHeaders(h, p.System)
 	return nil
 }
@@ -138,8 +133,7 @@ func (c *Call) postObject() error {
 		return err
 	}
 	o, err := c.Service.UpdateObject(c.R.Context(), con, c.Object, c.VersionID(), func(o *objectstore.Object) error {
-		meta := MetaChanges(c.R.Header, "Object")
-		o.Meta, o.DeleteAt = objectstore.Merge(nil, meta), at
+		o.Meta, o.DeleteAt = MetaChanges(c.R.Header, "Object"), at
 		for k := range o.System {
 			if strings.HasPrefix(k, headerKey) {
 				delete(o.System, k)
