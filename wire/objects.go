@@ -11,6 +11,7 @@ import (
 	"altostack/kernel/rest"
 	"altostack/objectstore"
 	objectapi "altostack/objectstore/api"
+	"altostack/objectstore/feature"
 	objectstorage "altostack/objectstore/store"
 	"altostack/reconcile"
 )
@@ -25,6 +26,7 @@ func (s *System) openObjects(ctx context.Context) error {
 	}
 	s.objects = objectstore.New(objectstore.Config{DB: s.db, Store: objectstorage.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
 		Policies: []objectstore.Policy{{Name: "Policy-0", Default: true, Backend: backend}}})
+	s.objects.AddCheck(s.objects.CheckQuotas)
 	if err := s.objects.Recover(ctx); err != nil {
 		return fmt.Errorf("object store: %w", err)
 	}
@@ -35,12 +37,14 @@ func (s *System) openObjects(ctx context.Context) error {
 // hold what no table would let through.
 func (s *System) objectHandler(metrics *rest.Metrics) http.Handler {
 	a := objectapi.New(objectapi.Config{Service: s.objects, Tokens: s.identity, Clock: s.clock, IDs: s.ids, Log: s.log, Metrics: metrics, Mount: objectMount})
+	a.Add(feature.New(s.objects, objectMount).All()...)
 	return a.Handler()
 }
 
 // objectLoops keep the object store true to its rows.
 func (s *System) objectLoops() {
 	s.objects.OnGarbage(s.loops.Add(reconcile.Loop{Name: "object garbage", Every: time.Minute, Run: s.objects.Sweep}))
+	s.loops.Add(reconcile.Loop{Name: "object expiry", Every: 5 * time.Second, Run: s.objects.Expire})
 	s.loops.Add(reconcile.Loop{Name: "object uploads", Every: time.Minute, Run: func(ctx context.Context) error {
 		if err := s.objects.Extend(ctx); err != nil {
 			return err
