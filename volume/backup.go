@@ -20,8 +20,9 @@ import (
 // Cinder's Swift driver calls it.
 const BackupContainer = "volumebackups"
 
-// backupService is what exported records name; volume/archive is the format.
-const backupService = "altostack.volume.archive"
+// backupService is what exported records name: clients look for Cinder's prefix,
+// the rest says that the format is volume/archive's.
+const backupService = "cinder.backup.drivers.altostack.archive"
 
 // Backup is a volume's content at one time, kept in the object store. It outlives
 // its volume.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 
 	"altostack/kernel/db"
 	"altostack/kernel/fault"
@@ -64,12 +65,15 @@ func (f *Flows) CreateBackup(ctx context.Context, tx *db.Tx, b volume.Backup) er
 	if v.Bootable {
 		labels["bootable"] = "true"
 	}
-	if len(v.ImageMeta) > 0 {
-		text, err := json.Marshal(v.ImageMeta)
+	for label, pairs := range map[string]map[string]string{"volume_image_metadata": v.ImageMeta, "volume_metadata": v.Metadata} {
+		if len(pairs) == 0 {
+			continue
+		}
+		text, err := json.Marshal(pairs)
 		if err != nil {
 			return err
 		}
-		labels["volume_image_metadata"] = string(text)
+		labels[label] = string(text)
 	}
 	parent := ""
 	if b.ParentID != "" {
@@ -224,10 +228,10 @@ func (f *Flows) restoreBackup() saga.Definition[backupState] {
 			}
 			return f.ended(ctx, tx, st.VolumeID, restoring, func(v *volume.Volume) {
 				v.Status, v.Bootable = volume.StatusAvailable, st.Labels["bootable"] == "true"
-				var meta map[string]string
-				if json.Unmarshal([]byte(st.Labels["volume_image_metadata"]), &meta) == nil {
-					v.ImageMeta = meta
-				}
+				v.ImageMeta = pairsOf(st.Labels["volume_image_metadata"])
+				meta := pairsOf(st.Labels["volume_metadata"])
+				maps.Copy(meta, v.Metadata) // what the volume has already stays
+				v.Metadata = meta
 			})
 		},
 		Failed: func(ctx context.Context, tx *db.Tx, st *backupState, why *fault.Fault) error {
@@ -240,6 +244,15 @@ func (f *Flows) restoreBackup() saga.Definition[backupState] {
 			return f.tell(ctx, tx, &state{ProjectID: st.ProjectID, RequestID: st.RequestID}, "VOLUME", st.VolumeID, "014", why)
 		},
 	}
+}
+
+// pairsOf reads a label; one that cannot be read says nothing.
+func pairsOf(label string) map[string]string {
+	out := map[string]string{}
+	if err := json.Unmarshal([]byte(label), &out); err != nil {
+		return map[string]string{}
+	}
+	return out
 }
 
 // importBackup: the manifest must be there.

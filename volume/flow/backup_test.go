@@ -47,7 +47,7 @@ func starts(t *testing.T, c *volumetest.Cloud, id, want string) {
 
 func newVolume(t *testing.T, c *volumetest.Cloud) string {
 	t.Helper()
-	v, err := c.Create(t.Context(), scope, volume.Spec{SizeGiB: 1, Name: "data"})
+	v, err := c.Create(t.Context(), scope, volume.Spec{SizeGiB: 1, Name: "data", Metadata: map[string]string{"owner": "me"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +92,9 @@ func TestBackupComesBackAfterItsVolumeIsGone(t *testing.T) {
 		}
 		done(t, c, to.VolumeID)
 		starts(t, c, to.VolumeID, content)
-		if v, err := c.Get(t.Context(), scope, to.VolumeID); err != nil || v.Status != volume.StatusAvailable || v.Name != "restore_backup_"+b {
-			t.Errorf("volume %s %q, %v", v.Status, v.Name, err)
+		v, err := c.Get(t.Context(), scope, to.VolumeID)
+		if err != nil || v.Status != volume.StatusAvailable || v.Name != "restore_backup_"+b || v.Metadata["owner"] != "me" {
+			t.Errorf("volume %s %q %v, %v", v.Status, v.Name, v.Metadata, err)
 		}
 	}
 	stranger := auth.As("other", "u")
