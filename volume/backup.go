@@ -36,6 +36,7 @@ type Backup struct {
 	SizeGiB               int64 // of the volume
 	Bytes                 int64 // that were kept for this backup
 	Objects               int64
+	HeldBy                string // the project in whose Container the objects are
 	Container, Prefix     string
 	Zone                  string
 	Metadata              map[string]string
@@ -107,6 +108,7 @@ func (s *Service) CreateBackup(ctx context.Context, scope auth.Scope, spec Backu
 	if spec.Zone != "" && spec.Zone != s.Zone {
 		return b, fault.New(fault.CodeVolumeServiceUnavailable, "Service cinder-backup could not be found.")
 	}
+	b.HeldBy = b.ProjectID
 	b.Prefix = fmt.Sprintf("volume_%s/%s/az_%s_backup_%s", b.VolumeID, now.UTC().Format("20060102150405"), s.Zone, b.ID)
 	err := s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		v, err := s.find(ctx, tx, scope, spec.VolumeID)
@@ -297,7 +299,7 @@ func (s *Service) ResetBackup(ctx context.Context, scope auth.Scope, id, status 
 // record is what export tells and import reads; the names are Cinder's.
 type record struct {
 	ID          string            `json:"id"`
-	ProjectID   string            `json:"project_id"`
+	HeldBy      string            `json:"project_id"`
 	VolumeID    string            `json:"volume_id"`
 	SnapshotID  string            `json:"snapshot_id,omitempty"`
 	ParentID    string            `json:"parent_id,omitempty"`
@@ -324,13 +326,14 @@ func (s *Service) ExportBackup(ctx context.Context, scope auth.Scope, id string)
 	if b.Status != StatusAvailable {
 		return "", "", badBackup("Backup status must be available and not %s.", b.Status)
 	}
-	text, err := json.Marshal(record{b.ID, b.ProjectID, b.VolumeID, b.SnapshotID, b.ParentID, b.Name, b.Description, b.SizeGiB, b.Bytes, b.Objects, b.Container, b.Prefix,
+	text, err := json.Marshal(record{b.ID, b.HeldBy, b.VolumeID, b.SnapshotID, b.ParentID, b.Name, b.Description, b.SizeGiB, b.Bytes, b.Objects, b.Container, b.Prefix,
 		backupService, b.Metadata, b.CreatedAt, b.DataAt})
 	return backupService, base64.StdEncoding.EncodeToString(text), err
 }
 
-// ImportBackup takes a record in, for the caller's project, in whose containers
-// the objects must be; that they are is checked before the backup is available.
+// ImportBackup takes a record in, for the caller's project; that the objects are
+// where it says is checked before the backup is available. A record may name any
+// project's objects, hence only operators may import.
 func (s *Service) ImportBackup(ctx context.Context, scope auth.Scope, service, url string) (Backup, error) {
 	var r record
 	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(url))
@@ -348,12 +351,12 @@ func (s *Service) ImportBackup(ctx context.Context, scope auth.Scope, service, u
 		return Backup{}, invalidInput("Provided backup record is missing size attribute")
 	case service != backupService || r.Service != backupService:
 		return Backup{}, fault.New(fault.CodeVolumeServiceUnavailable, "Service %s could not be found.", service)
-	case r.Container == "" || r.Prefix == "":
+	case r.HeldBy == "" || r.Container == "" || r.Prefix == "":
 		return Backup{}, invalidInput("Provided backup record does not say where its objects are")
 	}
 	now := s.Clock.Now()
 	b := Backup{ID: r.ID, ProjectID: scope.ProjectID, UserID: scope.UserID, VolumeID: r.VolumeID, SnapshotID: r.SnapshotID, ParentID: r.ParentID, Name: r.Name,
-		Description: r.Description, Status: StatusCreating, SizeGiB: r.Size, Bytes: r.Bytes, Objects: r.Objects, Container: r.Container, Prefix: r.Prefix, Zone: s.Zone,
+		Description: r.Description, Status: StatusCreating, SizeGiB: r.Size, Bytes: r.Bytes, Objects: r.Objects, HeldBy: r.HeldBy, Container: r.Container, Prefix: r.Prefix, Zone: s.Zone,
 		Metadata: r.Metadata, DataAt: r.DataAt, Generation: 1, CreatedAt: now, UpdatedAt: now}
 	err = s.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if _, found, err := s.Store.Backup(ctx, tx, b.ID); err != nil || found {

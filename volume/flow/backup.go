@@ -18,6 +18,7 @@ import (
 // backupState is what the sagas of backups carry.
 type backupState struct {
 	BackupID, ProjectID, UserID string
+	HeldBy                      string
 	Container, Prefix           string
 	VolumeID                    string `json:",omitempty"`
 	SnapshotID                  string `json:",omitempty"`
@@ -45,11 +46,11 @@ func (c container) Get(ctx context.Context, name string) (io.ReadCloser, error) 
 }
 
 func (f *Flows) container(st *backupState) container {
-	return container{f.Vault, st.ProjectID, st.Container}
+	return container{f.Vault, st.HeldBy, st.Container}
 }
 
 func (f *Flows) startBackup(ctx context.Context, tx *db.Tx, s saga.Starter[backupState], subject string, b volume.Backup, edit func(st *backupState)) error {
-	st := backupState{BackupID: b.ID, ProjectID: b.ProjectID, UserID: b.UserID, Container: b.Container, Prefix: b.Prefix, RequestID: telemetry.RequestID(ctx)}
+	st := backupState{BackupID: b.ID, ProjectID: b.ProjectID, UserID: b.UserID, HeldBy: b.HeldBy, Container: b.Container, Prefix: b.Prefix, RequestID: telemetry.RequestID(ctx)}
 	edit(&st)
 	_, err := s.Start(ctx, tx, saga.Request{Subject: subject, ProjectID: b.ProjectID}, st)
 	return err
@@ -136,7 +137,7 @@ func (f *Flows) createBackup() saga.Definition[backupState] {
 		Kind: "backup.create", Deadline: 12 * patient,
 		Steps: []saga.Step[backupState]{{Name: "copy-out", Component: component, Do: f.copyOut,
 			Undo: func(ctx context.Context, st *backupState) error {
-				return f.Vault.Clear(ctx, st.ProjectID, st.Container, st.Prefix)
+				return f.Vault.Clear(ctx, st.HeldBy, st.Container, st.Prefix)
 			}}},
 		Done: func(ctx context.Context, tx *db.Tx, st *backupState) error {
 			if err := back(ctx, tx, st); err != nil {
@@ -194,7 +195,7 @@ func (f *Flows) deleteBackup() saga.Definition[backupState] {
 	return saga.Definition[backupState]{
 		Kind: "backup.delete", Deadline: patient,
 		Steps: []saga.Step[backupState]{{Name: "remove", Component: component, Do: func(ctx context.Context, st *backupState) error {
-			return backend(f.Vault.Clear(ctx, st.ProjectID, st.Container, st.Prefix), "Backup %s could not be removed from the object store.", st.BackupID)
+			return backend(f.Vault.Clear(ctx, st.HeldBy, st.Container, st.Prefix), "Backup %s could not be removed from the object store.", st.BackupID)
 		}}},
 		Done: func(ctx context.Context, tx *db.Tx, st *backupState) error {
 			return f.Store.RemoveBackup(ctx, tx, st.BackupID)

@@ -191,11 +191,13 @@ func TestRecordsComeInOnlyWhereTheirObjectsAre(t *testing.T) {
 	}
 	const twin = "55555555-5555-4555-8555-555555555555"
 	url = base64.StdEncoding.EncodeToString(bytes.ReplaceAll(text, []byte(b.ID+`","project`), []byte(twin+`","project`)))
+	gone := base64.StdEncoding.EncodeToString(bytes.ReplaceAll(text, []byte(b.ID), []byte(twin)))
 	for _, tt := range []struct {
 		scope  auth.Scope
+		url    string
 		status volume.Status
-	}{{auth.As("other", "u"), volume.StatusError}, {scope, volume.StatusAvailable}} {
-		got, err := c.ImportBackup(t.Context(), tt.scope, service, url)
+	}{{scope, gone, volume.StatusError}, {auth.As("other", "u"), url, volume.StatusAvailable}} {
+		got, err := c.ImportBackup(t.Context(), tt.scope, service, tt.url)
 		if err != nil {
 			t.Fatal(err)
 		}

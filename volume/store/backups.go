@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	backupColumns = "id, project_id, user_id, volume_id, snapshot_id, parent_id, name, description, status, fail_reason, size_gib, bytes, objects, container, prefix, zone, metadata, data_at, generation, created_at, updated_at"
+	backupColumns = "id, project_id, user_id, volume_id, snapshot_id, parent_id, name, description, status, fail_reason, size_gib, bytes, objects, held_by, container, prefix, zone, metadata, data_at, generation, created_at, updated_at"
 	dependents    = "(SELECT COUNT(*) FROM volume_backups d WHERE d.parent_id = volume_backups.id)"
 )
 
 func scanBackup(row db.Scanner) (b volume.Backup, err error) {
 	var data, created, updated int64
 	err = row.Scan(&b.ID, &b.ProjectID, &b.UserID, &b.VolumeID, &b.SnapshotID, &b.ParentID, &b.Name, &b.Description, &b.Status, &b.FailReason, &b.SizeGiB, &b.Bytes,
-		&b.Objects, &b.Container, &b.Prefix, &b.Zone, db.FromJSON{Into: &b.Metadata}, &data, &b.Generation, &created, &updated, &b.Dependents)
+		&b.Objects, &b.HeldBy, &b.Container, &b.Prefix, &b.Zone, db.FromJSON{Into: &b.Metadata}, &data, &b.Generation, &created, &updated, &b.Dependents)
 	b.DataAt, b.CreatedAt, b.UpdatedAt = db.Time(data), db.Time(created), db.Time(updated)
 	return b, err
 }
@@ -27,8 +27,8 @@ func scanBackup(row db.Scanner) (b volume.Backup, err error) {
 // InsertBackup adds a row.
 func (*Store) InsertBackup(ctx context.Context, tx *db.Tx, b volume.Backup) error {
 	_, err := tx.Exec(ctx, "INSERT INTO volume_backups ("+backupColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
-		b.ID, b.ProjectID, b.UserID, b.VolumeID, b.SnapshotID, b.ParentID, b.Name, b.Description, b.Status, b.FailReason, b.SizeGiB, b.Bytes, b.Objects, b.Container,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		b.ID, b.ProjectID, b.UserID, b.VolumeID, b.SnapshotID, b.ParentID, b.Name, b.Description, b.Status, b.FailReason, b.SizeGiB, b.Bytes, b.Objects, b.HeldBy, b.Container,
 		b.Prefix, b.Zone, pairs(b.Metadata), db.Micros(b.DataAt), b.Generation, db.Micros(b.CreatedAt), db.Micros(b.UpdatedAt))
 	if err != nil {
 		return fmt.Errorf("insert backup %s: %w", b.ID, err)

@@ -14,6 +14,7 @@ CREATE TABLE volume_backups (
 	size_gib BIGINT NOT NULL CHECK (size_gib > 0),
 	bytes BIGINT NOT NULL,
 	objects BIGINT NOT NULL,
+	held_by TEXT NOT NULL,
 	container TEXT NOT NULL,
 	prefix TEXT NOT NULL,
 	zone TEXT NOT NULL,
