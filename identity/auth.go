@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"time"
 
+	"altostack/identity/signing"
 	"altostack/kernel/auth"
 )
 
@@ -27,8 +28,9 @@ type Proof struct {
 	Secret   string
 	TOTPUser *Ref
 	Passcode string
-	Receipt  string    // of methods shown before
-	Asserted *Asserted // mapped, openid: never from a request body
+	OAuth    *signing.OAuth // oauth1: the request itself
+	Receipt  string         // of methods shown before
+	Asserted *Asserted      // mapped, openid: never from a request body
 }
 
 // Ask is the scope that a client wants.

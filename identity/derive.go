@@ -83,7 +83,7 @@ func (s *Service) standing(ctx context.Context, c Claims) (*Token, error) {
 	}
 	before := s.revision.Load()
 	t := &Token{Claims: c, keys: []string{userKey(c.UserID)}}
-	for _, step := range []func(context.Context, *Token) error{s.deriveScope, s.deriveUser, s.deriveAppCred, s.deriveTrust, s.deriveRoles} {
+	for _, step := range []func(context.Context, *Token) error{s.deriveScope, s.deriveUser, s.deriveAppCred, s.deriveAccess, s.deriveTrust, s.deriveRoles} {
 		if err := step(ctx, t); err != nil {
 			return nil, err
 		}
@@ -244,6 +244,10 @@ func (s *Service) deriveRoles(ctx context.Context, t *Token) error {
 			}
 		}
 		held = lent
+	}
+	if t.Access != nil {
+		agreed := table.closure(t.Access.RoleIDs)
+		held = slices.DeleteFunc(held, func(id string) bool { return !slices.Contains(agreed, id) })
 	}
 	for _, id := range held {
 		granted := t.AppCred == nil || slices.Contains(t.AppCred.RoleIDs, id)

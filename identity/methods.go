@@ -21,6 +21,7 @@ func (s *Service) methodTable() map[string]method {
 		"token":                  s.byToken,
 		"application_credential": s.byAppCred,
 		"totp":                   s.byTOTP,
+		"oauth1":                 s.byOAuth,
 		"mapped":                 s.byAssertion,
 		"openid":                 s.byAssertion,
 	}

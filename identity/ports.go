@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"time"
 
 	"altostack/kernel/db"
 	"altostack/kernel/page"
@@ -67,6 +68,9 @@ type Tables struct {
 	RegisteredLimits Table[RegisteredLimit]
 	Limits           Table[Limit]
 	Trusts           Table[Trust]
+	Consumers        Table[Consumer]
+	OAuthRequests    Table[OAuthRequest]
+	AccessTokens     Table[AccessToken]
 	DomainConfigs    Table[DomainSettings]
 	EndpointGroups   Table[EndpointGroup]
 	// Of these three, rows have no id of their own: Get and Save are not for them.
@@ -130,6 +134,8 @@ type Store interface {
 	Sealed(ctx context.Context, r db.Reader) ([]Sealed, error)
 	// Reseal replaces such a text, unless it is another one by now.
 	Reseal(ctx context.Context, tx *db.Tx, old Sealed, text string) (bool, error)
+	// UseNonce notes a number that is used once; false where it was noted before.
+	UseNonce(ctx context.Context, tx *db.Tx, nonce string, now, until time.Time) (bool, error)
 	// UseStep takes the one-time passcode of a step of time; false where it, or a
 	// later one, is gone already.
 	UseStep(ctx context.Context, tx *db.Tx, credentialID string, step int64) (bool, error)

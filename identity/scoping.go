@@ -94,4 +94,3 @@ func (s *Service) domainOf(ctx context.Context, ref Ref) (d Project, found bool,
 	}
 	return rows[0], true, nil
 }
-

@@ -185,6 +185,7 @@ type Token struct {
 	Roles         []Role   // by id; empty when unscoped
 	AppCred       *AppCred
 	Trust         *Trust
+	Access        *AccessToken
 	AccessRules   []AccessRule
 	Principal     *auth.Principal
 	keys          []string   // what it depends on

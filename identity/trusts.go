@@ -287,29 +287,37 @@ func underneath(t *Trust, n NewTrust, link Trust) error {
 
 // heldByTrustor sees that the first of the chain has every role that is lent.
 func (s *Service) heldByTrustor(ctx context.Context, r db.Reader, table *roleTable, origin string, t Trust) error {
-	line, err := s.store.Ancestors(ctx, r, t.ProjectID)
-	if err != nil || len(line) == 0 {
-		return orMissing(err, "project", t.ProjectID)
-	}
-	groups, _, err := s.memberOf(ctx, r, origin)
+	all, err := s.rolesOn(ctx, r, table, origin, t.ProjectID)
 	if err != nil {
 		return err
 	}
-	at := &Token{Claims: Claims{Scope: Scope{ProjectID: t.ProjectID}}}
-	for _, p := range line {
-		at.targets = append(at.targets, p.ID)
-	}
-	held, err := s.heldRoles(ctx, r, at, append(groups, origin))
-	if err != nil {
-		return err
-	}
-	all := table.closure(held)
 	for _, id := range t.RoleIDs {
 		if !slices.Contains(all, id) {
 			return notFound("role", id)
 		}
 	}
 	return nil
+}
+
+// rolesOn answers the roles that a user has in a project, with what they imply.
+func (s *Service) rolesOn(ctx context.Context, r db.Reader, table *roleTable, userID, projectID string) ([]string, error) {
+	line, err := s.store.Ancestors(ctx, r, projectID)
+	if err != nil || len(line) == 0 {
+		return nil, orMissing(err, "project", projectID)
+	}
+	groups, _, err := s.memberOf(ctx, r, userID)
+	if err != nil {
+		return nil, err
+	}
+	at := &Token{Claims: Claims{Scope: Scope{ProjectID: projectID}}}
+	for _, p := range line {
+		at.targets = append(at.targets, p.ID)
+	}
+	held, err := s.heldRoles(ctx, r, at, append(groups, userID))
+	if err != nil {
+		return nil, err
+	}
+	return table.closure(held), nil
 }
 
 // DeleteTrust ends a trust, those made by it, and all their tokens.

@@ -44,7 +44,7 @@ func (a *API) Routes() []rest.Route {
 	var routes []rest.Route
 	for _, part := range [][]rest.Route{
 		a.versionRoutes(), a.tokenRoutes(), a.userRoutes(), a.groupRoutes(), a.projectRoutes(), a.domainRoutes(), a.roleRoutes(),
-		a.grantRoutes(), a.catalogRoutes(), a.appCredRoutes(), a.vaultRoutes(), a.limitRoutes(), a.trustRoutes(), a.ec2Routes(), a.signedRoutes(),
+		a.grantRoutes(), a.catalogRoutes(), a.appCredRoutes(), a.vaultRoutes(), a.limitRoutes(), a.trustRoutes(), a.ec2Routes(), a.signedRoutes(), a.oauthRoutes(), a.oauth2Routes(),
 		a.domainConfigRoutes(), a.federationRoutes(), a.endpointFilterRoutes(), a.endpointPolicyRoutes(), goneRoutes(),
 	} {
 		routes = append(routes, part...)

@@ -99,6 +99,18 @@ func (c *client) do(call string, status int, body string, headers ...string) ans
 // attempt is do for any status.
 func (c *client) attempt(call, body string, headers ...string) answer {
 	c.t.Helper()
+	a := c.attemptText(call, body, headers...)
+	if len(a.text) > 0 {
+		if err := json.Unmarshal([]byte(a.text), &a.body); err != nil {
+			c.t.Fatalf("%s: %v in %s", call, err, a.text)
+		}
+	}
+	return a
+}
+
+// attemptText is attempt for any body.
+func (c *client) attemptText(call, body string, headers ...string) answer {
+	c.t.Helper()
 	method, path, _ := strings.Cut(call, " ")
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.server.URL+"/identity"+path, bytes.NewBufferString(body))
 	if err != nil {
@@ -123,11 +135,5 @@ func (c *client) attempt(call, body string, headers ...string) answer {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	a := answer{status: res.StatusCode, header: res.Header, text: string(text)}
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &a.body); err != nil {
-			c.t.Fatalf("%s: %v in %s", call, err, text)
-		}
-	}
-	return a
+	return answer{status: res.StatusCode, header: res.Header, text: string(text)}
 }

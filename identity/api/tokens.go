@@ -94,6 +94,7 @@ func (b authBody) proof() (identity.Proof, error) {
 			if missing = b.Identity.TOTP == nil || b.Identity.TOTP.User == nil; !missing {
 				p.TOTPUser, p.Passcode = b.Identity.TOTP.User.identity(), b.Identity.TOTP.User.Passcode
 			}
+		case "oauth1": // the request itself is the proof
 		case "token":
 			if missing = b.Identity.Token == nil; !missing {
 				p.Token = b.Identity.Token.ID
@@ -147,7 +148,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request, _ auth.Scope) error 
 	if err != nil {
 		return err
 	}
-	proof.Receipt = r.Header.Get(receiptHeader)
+	proof.Receipt, proof.OAuth = r.Header.Get(receiptHeader), oauthOf(r)
 	t, err := a.svc.Issue(r.Context(), proof, ask)
 	if err != nil {
 		return receiptFor(w, err)
@@ -237,6 +238,9 @@ func tokenView(t *identity.Token) object {
 	}
 	if d := t.Trust; d != nil {
 		v["OS-TRUST:trust"] = object{"id": d.ID, "impersonation": d.Impersonation, "trustor_user": object{"id": d.TrustorID}, "trustee_user": object{"id": d.TrusteeID}}
+	}
+	if d := t.Access; d != nil {
+		v["OS-OAUTH1"] = object{"access_token_id": d.ID, "consumer_id": d.ConsumerID}
 	}
 	if c := t.AppCred; c != nil {
 		cred := object{"id": c.ID, "name": c.Name, "restricted": !c.Unrestricted}

@@ -40,7 +40,7 @@ func (*Store) Tables() identity.Tables {
 	return identity.Tables{
 		Users: users, Groups: groups, Projects: projects, Roles: roles, Regions: regions, Services: services, Endpoints: endpoints,
 		AppCreds: appCreds, AccessRules: accessRules, Credentials: credentials, Policies: policies, RegisteredLimits: registeredLimits, Limits: limits,
-		Trusts: trusts, DomainConfigs: domainConfigs, EndpointGroups: endpointGroups, ProjectEndpoints: projectEndpoints, ProjectEndpointGroups: projectEndpointGroups,
+		Trusts: trusts, Consumers: consumers, OAuthRequests: oauthRequests, AccessTokens: accessTokens, DomainConfigs: domainConfigs, EndpointGroups: endpointGroups, ProjectEndpoints: projectEndpoints, ProjectEndpointGroups: projectEndpointGroups,
 		PolicyAssociations: policyAssociations,
 		IdentityProviders:  providers, Protocols: protocols, Mappings: mappings, ServiceProviders: serviceProviders, FederatedUsers: federatedUsers, FederatedMembers: federatedMembers, DirectoryIDs: directoryIDs,
 	}
