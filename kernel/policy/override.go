@@ -186,3 +186,24 @@ func scalar(n ast.Node) string {
 	}
 	return n.GetToken().Value
 }
+
+// Redundant answers the rules of a policy.yaml that say what the defaults say.
+func (e *Engine) Redundant(yaml []byte) []string {
+	entries, err := readFile(yaml)
+	if err != nil {
+		return nil
+	}
+	checks := map[string]string{}
+	for _, r := range e.defaults {
+		if tree, err := parse(r.Check); err == nil {
+			checks[r.Name] = tree.String()
+		}
+	}
+	var out []string
+	for _, entry := range entries {
+		if check, known := checks[entry.name]; known && check == entry.tree.String() {
+			out = append(out, entry.name)
+		}
+	}
+	return out
+}
