@@ -44,14 +44,14 @@ type Chain struct {
 // sum is the hash of a record. Every part has its length before it, or a fixed
 // one, so that no two records read the same.
 func (r Record) sum() string {
-	h := sha256.New()
-	h.Write([]byte("altostack audit 1\x00"))
+	text := make([]byte, 0, len(r.Event)+len(r.Prev)+len(r.Chain)+96)
+	text = append(text, "altostack audit 1\x00"...)
 	for _, part := range []string{r.Chain, r.Prev, r.Event} {
-		_ = binary.Write(h, binary.BigEndian, uint64(len(part))) // a hash takes all
-		h.Write([]byte(part))
+		text = append(binary.BigEndian.AppendUint64(text, uint64(len(part))), part...)
 	}
-	_ = binary.Write(h, binary.BigEndian, []int64{r.Seq, r.At.UnixMicro()})
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	text = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(text, uint64(r.Seq)), uint64(r.At.UnixMicro()))
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // Key seals a process's chain. It lives in a file beside the database, never in it.

@@ -80,7 +80,7 @@ func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.00
 // observers are the services by their contract names, as CADF types.
 var observers = map[string]string{
 	"keystone": "service/security", "nova": "service/compute", "placement": "service/compute", "glance": "service/storage/image",
-	"neutron": "service/network", "cinder": "service/storage/block", "swift": "service/storage/object",
+	"neutron": "service/network", "cinder": "service/storage/block", "swift": "service/storage/object", "s3": "service/storage/object",
 }
 
 // accounts are identity's objects that CADF has types for.
@@ -91,7 +91,7 @@ var accounts = map[string]string{
 	"policies": "data/security/policy", "tokens": "data/security/key",
 }
 
-var verbs = map[string]string{http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "update", http.MethodDelete: "delete", http.MethodGet: "read"}
+var verbs = map[string]string{http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "update", http.MethodDelete: "delete", http.MethodGet: "read", "COPY": "create"}
 
 // eventOf tells a request as CADF.
 func eventOf(id, node string, act rest.Act) Event {
@@ -155,10 +155,11 @@ func initiator(act rest.Act) Resource {
 // all objects of a kind have one.
 func target(act rest.Act) Resource {
 	var nouns []string
-	id := ""
+	id, kind := "", ""
 	for i, seg := range strings.Split(strings.Trim(act.Route.Path, "/"), "/") {
 		if name, param := strings.CutPrefix(seg, "{"); param {
-			id = act.Values[strings.TrimSuffix(name, "}")]
+			kind = strings.TrimSuffix(name, "}")
+			id = act.Values[kind]
 			continue
 		}
 		if version := i == 0 && len(seg) > 1 && seg[0] == 'v' && seg[1] >= '0' && seg[1] <= '9'; version || seg == "action" && act.Route.Action != "" {
@@ -167,6 +168,9 @@ func target(act rest.Act) Resource {
 		if nouns = append(nouns, seg); act.Route.Method == http.MethodPost && act.Route.Action == "" {
 			id = "" // what is made has no id in the path
 		}
+	}
+	if len(nouns) == 0 && kind != "" { // Swift's paths are all names
+		nouns = []string{kind}
 	}
 	if act.ObjectID != "" && act.Route.Action == "" {
 		id = act.ObjectID

@@ -57,7 +57,7 @@ type Config struct {
 	// Retention is how long records are kept; 0: for ever.
 	Retention time.Duration
 	Queue     int // events that may wait; 0: 8192
-	Batch     int // events written at once; 0: 256
+	Batch     int // events written at once; 0: 512
 }
 
 // Trail writes the process's chain. It is safe for concurrent use.
@@ -94,7 +94,7 @@ func Open(ctx context.Context, cfg Config) (*Trail, error) {
 		cfg.Queue = 8192
 	}
 	if cfg.Batch == 0 {
-		cfg.Batch = 256
+		cfg.Batch = 512
 	}
 	t := &Trail{cfg: cfg, chain: cfg.Key.Chain(), queue: make(chan waiting, cfg.Queue), done: make(chan struct{}), stopping: make(chan struct{})}
 	var inFile Mark

@@ -109,13 +109,13 @@ func (b *bench) exec(q string, args ...any) {
 func TestATrailHoldsOverRestarts(t *testing.T) {
 	each(t, func(b *bench) {
 		trail := b.open()
-		b.acts(trail, 300) // more than a batch
+		b.acts(trail, 600) // more than a batch
 		if err := trail.Close(); err != nil {
 			t.Fatal(err)
 		}
 		b.acts(b.open(), 3)
 		r := b.verify()
-		if len(r.Problems) > 0 || len(r.Notes) > 0 || r.Records != 300+3+3 { // two starts, one stop
+		if len(r.Problems) > 0 || len(r.Notes) > 0 || r.Records != 600+3+3 { // two starts, one stop
 			t.Errorf("%+v", r)
 		}
 	})

@@ -36,7 +36,7 @@ func (s *System) openObjects(ctx context.Context) error {
 // objectHandler serves Swift v1. Its paths are not a table of routes: object names
 // hold what no table would let through.
 func (s *System) objectHandler(metrics *rest.Metrics) http.Handler {
-	a := objectapi.New(objectapi.Config{Service: s.objects, Tokens: s.identity, Clock: s.clock, IDs: s.ids, Log: s.log, Metrics: metrics, Mount: objectMount})
+	a := objectapi.New(objectapi.Config{Service: s.objects, Tokens: s.identity, Clock: s.clock, IDs: s.ids, Log: s.log, Metrics: metrics, Audit: s.audit, Mount: objectMount})
 	a.Add(feature.New(s.objects, objectMount).All()...)
 	return a.Handler()
 }

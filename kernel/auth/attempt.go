@@ -8,6 +8,8 @@ import "context"
 // audit trail reads it when the request is over. It belongs to one request.
 type Attempt struct {
 	Address string // the client's, without port; empty: a call from inside
+	// By is the bearer, where the service itself found it and not kernel/rest.
+	By *Principal
 	// Proving says that the request is an authentication.
 	Proving              bool
 	Methods              []string

@@ -39,7 +39,15 @@ func (r Route) Proves() Route { r.proves = true; return r }
 
 // acts tells whether requests of the route are kept.
 func (r Route) acts() bool {
-	return r.proves || r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch || r.Method == http.MethodDelete
+	return r.proves || changes(r.Method)
+}
+
+func changes(method string) bool {
+	switch method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, "COPY":
+		return true
+	}
+	return false
 }
 
 // maxTold bounds what a client can write into the audit trail by one field.
@@ -53,7 +61,10 @@ func (c *call) acted(w *answer, r *http.Request) {
 	if c.principal == nil && !at.Proving && at.UserID == "" || at.Unrecorded {
 		return
 	}
-	values := make(map[string]string, len(c.route.names))
+	var values map[string]string
+	if len(c.route.names) > 0 {
+		values = make(map[string]string, len(c.route.names))
+	}
 	for i, name := range c.route.names {
 		values[name] = told(c.values[i])
 	}

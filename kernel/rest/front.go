@@ -27,6 +27,8 @@ type Front struct {
 	IDs     id.Source
 	Log     *slog.Logger
 	Metrics *Metrics
+	// Audit is told of what may have changed something; nil: nobody is.
+	Audit Auditor
 	// NewID makes a request's id; nil: as all services do.
 	NewID func() string
 	// Route names what a request is about, for the metrics: few different ones.
@@ -52,6 +54,11 @@ func (f *Front) Handle(h func(w http.ResponseWriter, r *http.Request) error) htt
 		ctx = context.WithValue(context.WithValue(ctx, mountKey{}, f.Mount), startKey{}, start)
 		ctx, span := telemetry.Span(ctx, f.Service+" "+r.Method)
 		defer span.End()
+		var at *auth.Attempt
+		if f.Audit != nil && changes(r.Method) {
+			at = &auth.Attempt{Address: Address(r)}
+			ctx = auth.Attempting(ctx, at)
+		}
 		r = r.WithContext(ctx)
 		out := &answer{ResponseWriter: w, head: r.Method == http.MethodHead}
 		out.Header().Set("X-Openstack-Request-Id", reqID)
@@ -64,6 +71,9 @@ func (f *Front) Handle(h func(w http.ResponseWriter, r *http.Request) error) htt
 				f.refuse(out, r, fault.New(fault.CodeRestInternal, "The server met an unexpected condition that kept it from fulfilling the request."))
 			}
 			f.Metrics.Observe(f.Service, r.Method, f.Route(r), out.status, f.Clock.Now().Sub(start))
+			if at != nil {
+				f.acted(at, out, r, start)
+			}
 		}()
 		if err := h(out, r); err != nil {
 			f.refuse(out, r, err)
@@ -86,7 +96,20 @@ func (f *Front) refuse(w *answer, r *http.Request, err error) {
 // Authenticate answers the bearer of the request's token, with that of its service
 // token; a fault auth.unauthenticated where there is none.
 func (f *Front) Authenticate(r *http.Request) (*auth.Principal, error) {
-	return (&API{Service: f.Service, Mount: f.Mount, Tokens: f.Tokens}).authenticate(r)
+	p, err := (&API{Service: f.Service, Mount: f.Mount, Tokens: f.Tokens}).authenticate(r)
+	auth.AttemptOf(r.Context()).By = p
+	return p, err
+}
+
+// acted hands the act over when the answer is out. Who is nobody in particular
+// may have changed something too, by a signed URL or where everybody may write.
+func (f *Front) acted(at *auth.Attempt, w *answer, r *http.Request, start time.Time) {
+	if at.By == nil && w.status >= 400 {
+		return
+	}
+	path := told(r.URL.Path)
+	f.Audit.Acted(Act{Service: f.Service, Route: Route{Method: r.Method, Path: f.Route(r)}, Path: path, ObjectID: told(strings.TrimPrefix(r.URL.Path, f.Mount)), Status: w.status,
+		RequestID: telemetry.RequestID(r.Context()), Principal: at.By, Attempt: *at, Agent: told(r.UserAgent()), Start: start})
 }
 
 // Path answers a request's path below the mount, as it was sent.

@@ -37,6 +37,7 @@ type Config struct {
 	IDs     id.Source
 	Log     *slog.Logger
 	Metrics *rest.Metrics // nil: none
+	Audit   rest.Auditor  // nil: what is changed is not kept on record
 	Mount   string        // prefix on the one port, as /object-store
 }
 
@@ -52,7 +53,7 @@ type API struct {
 // New makes the API, without features.
 func New(c Config) *API {
 	a := &API{svc: c.Service, mount: c.Mount, clock: c.Clock}
-	a.front = &rest.Front{Service: "swift", Mount: c.Mount, Tokens: c.Tokens, Clock: c.Clock, IDs: c.IDs, Log: c.Log, Metrics: c.Metrics, Route: a.route, Refuse: a.refuse,
+	a.front = &rest.Front{Service: "swift", Mount: c.Mount, Tokens: c.Tokens, Clock: c.Clock, IDs: c.IDs, Log: c.Log, Metrics: c.Metrics, Audit: c.Audit, Route: a.route, Refuse: a.refuse,
 		NewID: func() string {
 			return fmt.Sprintf("tx%s-%010x", c.IDs.Hex()[:21], c.Clock.Now().Unix())
 		}}
