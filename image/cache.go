@@ -134,6 +134,7 @@ func (s *Service) KeepCache(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
+		s.pause(ctx)
 		if err := s.FillCache(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "the image cache was not filled", "error", err)
 		}
@@ -144,6 +145,18 @@ func (s *Service) KeepCache(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		free()
+	}
+}
+
+// cacheDelay leaves the store to those who read an image first of all.
+const cacheDelay = time.Second
+
+func (s *Service) pause(ctx context.Context) {
+	over, free := s.clock.After(cacheDelay)
+	defer free()
+	select {
+	case <-over:
+	case <-ctx.Done():
 	}
 }
 

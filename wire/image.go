@@ -42,10 +42,8 @@ func (s *System) openImage(ctx context.Context) error {
 			return err
 		}
 	}
-	if slices.ContainsFunc(stores, func(p image.Place) bool { return p.Remote }) {
-		if c.Cache, err = fileblobs.Open(s.dir.File("image-cache")); err != nil {
-			return fmt.Errorf("image cache: %w", err)
-		}
+	if c.Cache, err = fileblobs.Open(s.dir.File("image-cache")); err != nil {
+		return fmt.Errorf("image cache: %w", err)
 	}
 	s.image = image.New(c)
 	s.image.Run(s.sagas)

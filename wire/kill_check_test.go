@@ -191,7 +191,10 @@ func (v *check) files() {
 	v.folder("volumes/tmp", "")
 	v.folder("images/blobs", "SELECT blob FROM images WHERE blob <> ''")
 	v.folder("images/incoming", "")
-	v.each("an image that is stuck", "SELECT id || ' ' || status FROM images WHERE status NOT IN ('active', 'queued')")
+	v.folder("image-staging/blobs", "SELECT blob FROM images WHERE status = 'uploading'")
+	v.folder("image-staging/incoming", "")
+	v.each("an image that is stuck", "SELECT id || ' ' || status FROM images WHERE status NOT IN ('active', 'queued') AND NOT (status = 'uploading' AND uploader = '')")
+	v.each("a task that is stuck", "SELECT id || ' ' || status FROM image_tasks WHERE status IN ('pending', 'processing')")
 }
 
 func (v *check) folder(name, query string) {

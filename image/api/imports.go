@@ -180,4 +180,3 @@ func (a *API) addLocation(w http.ResponseWriter, r *http.Request, scope auth.Sco
 	}
 	return rest.Empty(w, http.StatusAccepted)
 }
-
