@@ -32,11 +32,13 @@ type Result struct {
 
 // Options say how much to measure.
 type Options struct {
-	Parts       []string      // of tokens, ports, servers; empty: all
+	Parts       []string      // of tokens, ports, servers, objects; empty: all
 	Servers     int           // servers to boot
 	Concurrency int           // callers at a time of reads and tokens
 	Boots       int           // callers at a time of boots and deletes
 	Calls       int           // calls of each kind of read
+	LargeMiB    int           // size of the large object
+	Objects     int           // objects of the long listing; 0: none
 	Deadline    time.Duration // for all servers to be ACTIVE
 	Image       string        // names; empty: the first there is
 	Flavor      string
@@ -58,7 +60,7 @@ func Run(ctx context.Context, creds client.Credentials, o Options) ([]Result, er
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context) []Result
-	}{{"tokens", b.tokens}, {"ports", b.ports}, {"servers", b.servers}} {
+	}{{"tokens", b.tokens}, {"ports", b.ports}, {"servers", b.servers}, {"objects", b.objects}} {
 		if len(o.Parts) > 0 && !slices.Contains(o.Parts, part.name) {
 			continue
 		}

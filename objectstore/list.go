@@ -28,7 +28,7 @@ type Entry[T any] struct {
 }
 
 // smallBatch is how much is read when most of it is likely to be jumped over.
-const smallBatch = 16
+const smallBatch = 4
 
 // Seek makes a listing out of reads of ranges. key answers an item's name, and its
 // stamp where several items share a name. Below a sub-prefix nothing is read but
@@ -36,6 +36,9 @@ const smallBatch = 16
 // backend.
 func Seek[T any](l Listing, key func(T) (string, int64), read func(Window) ([]T, error)) ([]Entry[T], error) {
 	s := seeker{Listing: l, batch: l.Limit}
+	if l.Delimiter != "" || l.Path != nil {
+		s.batch = 16 * smallBatch
+	}
 	if l.Path != nil {
 		s.Delimiter, s.Prefix = "/", ""
 		if *l.Path != "" {

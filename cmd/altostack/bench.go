@@ -20,7 +20,7 @@ func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure any OpenStack-compatible cloud named by OS_*, or that of --data",
-		Long: `Measure a cloud through its public APIs: tokens, ports, servers. It can be any
+		Long: `Measure a cloud through its public APIs: tokens, ports, servers, objects. It can be any
 OpenStack-compatible cloud: set OS_AUTH_URL and the like, run it once against each
 of two clouds, and compare. What it makes is named bench-… and removed again.`,
 		Args: cobra.NoArgs,
@@ -57,9 +57,11 @@ of two clouds, and compare. What it makes is named bench-… and removed again.`
 	cmd.AddCommand(benchSuiteCommand(), benchFillCommand())
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	f.StringSliceVar(&o.Parts, "parts", nil, "only these of tokens, ports, servers")
+	f.StringSliceVar(&o.Parts, "parts", nil, "only these of tokens, ports, servers, objects")
 	f.IntVar(&o.Servers, "servers", 100, "servers to boot")
 	f.IntVar(&o.Calls, "calls", 1000, "calls of each kind of read")
+	f.IntVar(&o.LargeMiB, "large-mib", 256, "size of the large object, MiB")
+	f.IntVar(&o.Objects, "objects", 10000, "objects of the long listing; 0: none")
 	f.IntVar(&o.Concurrency, "concurrency", 8, "callers at a time")
 	f.IntVar(&o.Boots, "boots", 4, "callers at a time that boot servers")
 	f.StringVar(&o.Image, "image", "", "image to boot; empty: the first there is")
