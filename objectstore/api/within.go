@@ -50,6 +50,9 @@ func (c *Call) Within(method, container, object string, h http.Header, body io.R
 	if h == nil {
 		h = http.Header{}
 	}
+	if body != nil && length >= 0 {
+		h.Set("Content-Length", itoa(length))
+	}
 	r := c.R.Clone(c.R.Context())
 	r.Method, r.Header, r.Body, r.ContentLength, r.TransferEncoding = method, h, http.NoBody, 0, nil
 	if body != nil {
