@@ -76,6 +76,9 @@ func (s *Suite) oneHost(ctx context.Context) error {
 	s.keep(got, "boots to ACTIVE", "fake boots to ACTIVE, 1 host", "> 200 a second", "0.64 a second")
 	rows := fmt.Sprintf("GET /servers/detail (%d rows)", min(s.Servers, 1000))
 	s.keep(got, rows, rows, "", "1,900 ms")
+	if err := s.soak(ctx, c); err != nil {
+		return errors.Join(err, c.wipe())
+	}
 	err = errors.Join(c.calm(ctx), s.memory(c, fmt.Sprintf("memory with %d servers", s.Servers), "", ""), c.down(ctx))
 	if err != nil {
 		return errors.Join(err, c.wipe())

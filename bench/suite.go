@@ -26,6 +26,7 @@ type Suite struct {
 	Servers int    // that are booted, and listed
 	Rows    int    // servers in the full database
 	Hosts   int    // of the large cloud
+	Tokens  int    // issued, to see whether memory grows; 0: none
 	Guests  int    // real boots of each kind; 0: none
 	Login   int    // of which up to the login prompt
 	Say     func(string)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -84,4 +85,50 @@ func (b *run) validations(ctx context.Context, at string, issue []byte) Result {
 		return Result{Name: name, Error: made.Error}
 	}
 	return b.hammer(ctx, name, at, strikes, b.o.Calls*20, b.o.Concurrency)
+}
+
+// soak issues many tokens once every cache is full, and tells by how much the
+// memory grew.
+func (s *Suite) soak(ctx context.Context, c *cloud) error {
+	if s.Tokens == 0 {
+		return nil
+	}
+	creds, err := c.access()
+	if err != nil {
+		return err
+	}
+	api, err := client.Login(ctx, creds)
+	if err != nil {
+		return err
+	}
+	base, err := api.Endpoint("identity")
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"auth": map[string]any{"identity": map[string]any{"methods": []string{"token"}, "token": map[string]string{"id": api.Token()}},
+		"scope": map[string]any{"project": map[string]string{"id": api.ProjectID}}}})
+	if err != nil {
+		return err
+	}
+	b := &run{cloud: api, creds: creds, o: Options{Say: s.Say}}
+	issue := func(n int) error {
+		r := b.hammer(ctx, fmt.Sprintf("%d tokens", n), base+"/auth/tokens", []strike{{http.MethodPost, nil, body, http.StatusCreated}}, n, 8)
+		if r.Error != "" {
+			return errors.New(r.Error)
+		}
+		return c.calm(ctx)
+	}
+	if err := issue(50000); err != nil { // more than are remembered
+		return err
+	}
+	before, err := c.memory()
+	if err == nil {
+		err = issue(s.Tokens)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := c.memory()
+	s.add(Result{Name: fmt.Sprintf("memory grown by %d tokens", s.Tokens), Unit: "MB", Median: after - before, Count: 1}, "none", "")
+	return err
 }

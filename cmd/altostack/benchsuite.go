@@ -49,6 +49,7 @@ func benchSuiteCommand() *cobra.Command {
 	f.IntVar(&s.Servers, "servers", 1000, "servers to boot")
 	f.IntVar(&s.Rows, "rows", 100000, "servers in the full database")
 	f.IntVar(&s.Hosts, "hosts", 1000, "hosts of the large cloud")
+	f.IntVar(&s.Tokens, "tokens", 100000, "tokens to issue, to see whether memory grows; 0: none")
 	f.IntVar(&s.Guests, "guests", 5, "real boots; 0: none, which needs no root")
 	f.IntVar(&s.Login, "login", 2, "of these, up to the login prompt")
 	return cmd
