@@ -19,16 +19,24 @@ import (
 
 // refusal is why claims do not hold, or do not hold any more. The reason is for
 // the log; clients are only told that they are not authenticated.
-type refusal struct{ why string }
+type refusal struct {
+	why string
+	// lost says that a token shown as proof holds no more, which the real service
+	// answers as not found.
+	lost bool
+}
 
 func (r *refusal) Error() string { return r.why }
 
-func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
+func refuse(format string, args ...any) error { return &refusal{why: fmt.Sprintf(format, args...)} }
 
 // unauthenticated hides a refusal; other errors stay as they are.
 func unauthenticated(err error) error {
 	var r *refusal
-	if errors.As(err, &r) || errors.Is(err, errForged) {
+	if errors.As(err, &r) && r.lost {
+		return fault.Because(err, fault.CodeIdentityNotFound, "Could not find token.")
+	}
+	if r != nil || errors.Is(err, errForged) {
 		return fault.Because(err, fault.CodeAuthUnauthenticated, "The request you have made requires authentication.")
 	}
 	return err

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"altostack/kernel/fault"
@@ -69,6 +70,10 @@ func (c *Claims) prove(userID string) error {
 // where the token does not lend rights for one project only.
 func (s *Service) byToken(ctx context.Context, p Proof, a Ask, c *Claims) error {
 	t, err := s.token(ctx, p.Token, 0)
+	var r *refusal
+	if errors.As(err, &r) || errors.Is(err, errForged) {
+		return &refusal{why: err.Error(), lost: true}
+	}
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ func TestPasswordTokens(t *testing.T) {
 	}
 	c.do("POST /v3/auth/tokens", 401, passwordBody("demo", "wrong", onDemo))
 	c.do("POST /v3/auth/tokens", 401, passwordBody("nobody", "wrong", onDemo))
+	c.do("POST /v3/auth/tokens", 404, `{"auth":{"identity":{"methods":["token"],"token":{"id":"gAAAAABforged"}}}}`)
 	c.do("POST /v3/auth/tokens", 400, `{"auth":{}}`)
 	c.do("POST /v3/auth/tokens", 400, `{"auth":{"identity":{"methods":["password"]}}}`)
 }
