@@ -230,7 +230,7 @@ func (s *Service) provePassword(ctx context.Context, ref Ref, u User, found bool
 	}
 	now := s.clock.Now()
 	bar, over := s.barred(u, found, login, now)
-	if bar == nil && s.hasher.recognised(s.hasher.mark(u.PasswordHash, password)) {
+	if bar == nil && u.PasswordHash != "" && s.hasher.recognised(s.hasher.mark(u.PasswordHash, password)) {
 		at.Known = true
 		return s.provenPassword(ctx, u, login, password, verdict{same: true, known: true})
 	}
@@ -246,7 +246,7 @@ func (s *Service) provePassword(ctx context.Context, ref Ref, u User, found bool
 		}
 		return u, bar
 	}
-	v, err := s.hasher.check(ctx, u.PasswordHash, password)
+	v, err := s.compare(ctx, u, password)
 	switch {
 	case err != nil:
 		give()
@@ -323,7 +323,7 @@ func (s *Service) barred(u User, found bool, l Login, now time.Time) (why error,
 		return refuse("no such user"), false
 	case !u.Enabled:
 		return refuse("user %s is disabled", u.ID), false
-	case u.PasswordHash == "":
+	case u.PasswordHash == "" && u.Source != SourceDirectory:
 		return refuse("user %s has no password", u.ID), false
 	case s.rules.inactive(u, l, now):
 		return refuse("user %s was inactive for too long", u.ID), false

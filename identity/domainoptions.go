@@ -49,6 +49,7 @@ var domainOptions = map[string][]domainOption{
 		{name: "group_id_attribute", value: "cn"},
 		{name: "group_name_attribute", value: "ou"},
 		{name: "group_members_are_ids", value: false},
+		{name: "group_ad_nesting", value: false},
 		{name: "group_member_attribute", value: "member"},
 		{name: "group_desc_attribute", value: "description"},
 		{name: "group_attribute_ignore", value: []string{}},

@@ -21,7 +21,14 @@ func (s *Service) Group(ctx context.Context, scope auth.Scope, id string) (Group
 // Groups lists groups.
 func (s *Service) Groups(ctx context.Context, scope auth.Scope, l List) ([]Group, bool, error) {
 	d := ownDomain(scope, &l)
-	return s.groups().page(ctx, s.db, scope, shown(l), auth.Target{"target.group.domain_id": d})
+	target := auth.Target{"target.group.domain_id": d}
+	if err := scope.Check(scope.Rule, target); err != nil {
+		return nil, false, err
+	}
+	if err := s.lookUp(ctx, d, l, entryGroup); err != nil {
+		return nil, false, err
+	}
+	return s.groups().page(ctx, s.db, scope, shown(l), target)
 }
 
 func (g *Group) apply(a Attrs) {
@@ -42,7 +49,7 @@ func (s *Service) CreateGroup(ctx context.Context, scope auth.Scope, a Attrs) (G
 		return g, err
 	}
 	g.apply(a)
-	if err := noSeparator(g.Name); err != nil {
+	if err := cmpErr(noSeparator(g.Name), s.mayCreateIn(ctx, g.DomainID)); err != nil {
 		return g, err
 	}
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
@@ -61,6 +68,9 @@ func (s *Service) UpdateGroup(ctx context.Context, scope auth.Scope, id string, 
 		if err != nil {
 			return err
 		}
+		if err := readOnly(old.Source); err != nil {
+			return err
+		}
 		g = old
 		g.apply(cloned(a))
 		if err := noSeparator(g.Name); err != nil {
@@ -77,7 +87,8 @@ func (s *Service) UpdateGroup(ctx context.Context, scope auth.Scope, id string, 
 // DeleteGroup removes a group and what its members had by it.
 func (s *Service) DeleteGroup(ctx context.Context, scope auth.Scope, id string) error {
 	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if _, err := s.groups().get(ctx, tx, scope, id); err != nil {
+		g, err := s.groups().get(ctx, tx, scope, id)
+		if err := cmpErr(err, readOnly(g.Source)); err != nil {
 			return err
 		}
 		return s.removeGroup(ctx, tx, e, id)
@@ -95,7 +106,11 @@ func (s *Service) removeGroup(ctx context.Context, tx *db.Tx, e *effects, id str
 
 // UsersInGroup lists a group's members.
 func (s *Service) UsersInGroup(ctx context.Context, scope auth.Scope, id string, l List) ([]User, bool, error) {
-	if _, err := s.groups().get(ctx, s.db, scope, id); err != nil {
+	g, err := s.groups().get(ctx, s.db, scope, id)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := s.lookUpMembers(ctx, g); err != nil {
 		return nil, false, err
 	}
 	members, err := s.store.MembersOf(ctx, s.db, id)
@@ -137,7 +152,7 @@ func (s *Service) membership(ctx context.Context, r db.Reader, scope auth.Scope,
 // AddUser puts a user into a group.
 func (s *Service) AddUser(ctx context.Context, scope auth.Scope, groupID, userID string) error {
 	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if err := s.membership(ctx, tx, scope, groupID, userID); err != nil {
+		if err := cmpErr(s.membership(ctx, tx, scope, groupID, userID), s.writableGroup(ctx, tx, groupID)); err != nil {
 			return err
 		}
 		e.touched(userKey(userID))
@@ -148,7 +163,7 @@ func (s *Service) AddUser(ctx context.Context, scope auth.Scope, groupID, userID
 // RemoveUser takes a user out of a group.
 func (s *Service) RemoveUser(ctx context.Context, scope auth.Scope, groupID, userID string) error {
 	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if err := s.membership(ctx, tx, scope, groupID, userID); err != nil {
+		if err := cmpErr(s.membership(ctx, tx, scope, groupID, userID), s.writableGroup(ctx, tx, groupID)); err != nil {
 			return err
 		}
 		e.touched(userKey(userID))
@@ -163,6 +178,10 @@ func (s *Service) RemoveUser(ctx context.Context, scope auth.Scope, groupID, use
 // IsMember is nil when the user is in the group.
 func (s *Service) IsMember(ctx context.Context, scope auth.Scope, groupID, userID string) error {
 	if err := s.membership(ctx, s.db, scope, groupID, userID); err != nil {
+		return err
+	}
+	g, _, err := s.tables.Groups.Get(ctx, s.db, groupID)
+	if err := cmpErr(err, s.lookUpMembers(ctx, g)); err != nil {
 		return err
 	}
 	members, err := s.store.MembersOf(ctx, s.db, groupID)

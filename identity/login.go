@@ -34,8 +34,11 @@ func (s *Service) userOf(ctx context.Context, ref Ref) (u User, found bool, err 
 		return u, false, err
 	}
 	rows, err := s.tables.Users.List(ctx, s.db, Is("domain_id", d.ID), Is("name", ref.Name))
-	if err != nil || len(rows) == 0 {
+	if err != nil {
 		return u, false, err
+	}
+	if len(rows) == 0 {
+		return s.userInDirectory(ctx, d.ID, ref.Name)
 	}
 	return rows[0], true, nil
 }

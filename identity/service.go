@@ -41,6 +41,9 @@ type Config struct {
 	PasswordMemory time.Duration
 	// RelyingParty speaks with identity providers; nil: there are none.
 	RelyingParty RelyingParty
+	// OpenDirectory makes the directory of a domain from its options, with the most
+	// entries that a search answers (0: its own bound); nil: no domain has one.
+	OpenDirectory func(options map[string]any, limit int) (Directory, error)
 	// TrustedDashboards are the addresses to which a browser takes a token.
 	TrustedDashboards []string
 	// AuthorizationTTL is how long the groups that identity providers vouch for hold
@@ -74,10 +77,11 @@ type Service struct {
 	hasher *hasher
 	rules  compliance
 	// throttle and turns hold back who guesses.
-	throttle *throttle
-	turns    turns
-	methods  map[string]method // ways to authenticate
-	timings  timings
+	throttle    *throttle
+	turns       turns
+	methods     map[string]method // ways to authenticate
+	timings     timings
+	directories directories
 	// revision is the last one whose changes the cache has dropped.
 	revision atomic.Int64
 	// shared says that other processes change the rows too.

@@ -21,6 +21,11 @@ func (s *Service) User(ctx context.Context, scope auth.Scope, id string) (User, 
 	if err != nil {
 		return u, err
 	}
+	if u.Source == SourceDirectory {
+		if u, _, err = s.freshen(ctx, u, false); err != nil {
+			return u, notListed(err, entryUser, id)
+		}
+	}
 	one := []User{u}
 	err = s.showInactive(ctx, s.db, one)
 	return one[0], err
@@ -44,7 +49,14 @@ func ownDomain(scope auth.Scope, l *List) string {
 // Users lists users.
 func (s *Service) Users(ctx context.Context, scope auth.Scope, l List) ([]User, bool, error) {
 	d := ownDomain(scope, &l)
-	rows, more, err := s.users().page(ctx, s.db, scope, shown(l), auth.Target{"target.domain_id": d})
+	target := auth.Target{"target.domain_id": d}
+	if err := scope.Check(scope.Rule, target); err != nil {
+		return nil, false, err
+	}
+	if err := s.lookUp(ctx, d, l, entryUser); err != nil {
+		return nil, false, err
+	}
+	rows, more, err := s.users().page(ctx, s.db, scope, shown(l), target)
 	if err != nil {
 		return nil, false, err
 	}
@@ -83,6 +95,9 @@ func (s *Service) CreateUser(ctx context.Context, scope auth.Scope, a Attrs) (Us
 	}
 	u := User{ID: s.ids.Hex(), DomainID: domain, Enabled: true}
 	if err := scope.Check(scope.Rule, s.users().target(u)); err != nil {
+		return u, err
+	}
+	if err := s.mayCreateIn(ctx, u.DomainID); err != nil {
 		return u, err
 	}
 	federated, err := takeFederated(a)
@@ -176,6 +191,9 @@ func (s *Service) UpdateUser(ctx context.Context, scope auth.Scope, id string, a
 		if err != nil {
 			return err
 		}
+		if err := readOnly(old.Source); err != nil {
+			return err
+		}
 		u = old
 		u.apply(cloned(a))
 		if u.DomainID != old.DomainID {
@@ -207,7 +225,8 @@ func (s *Service) UpdateUser(ctx context.Context, scope auth.Scope, id string, a
 // DeleteUser removes a user with all that hangs on it.
 func (s *Service) DeleteUser(ctx context.Context, scope auth.Scope, id string) error {
 	return s.write(ctx, func(ctx context.Context, tx *db.Tx, e *effects) error {
-		if _, err := s.users().get(ctx, tx, scope, id); err != nil {
+		u, err := s.users().get(ctx, tx, scope, id)
+		if err := cmpErr(err, readOnly(u.Source)); err != nil {
 			return err
 		}
 		return s.removeUser(ctx, tx, e, id)
@@ -237,6 +256,9 @@ func (s *Service) ChangePassword(ctx context.Context, id, original, password str
 	ctx, at := auth.Attempted(ctx)
 	u, found, err := s.tables.Users.Get(ctx, s.db, id)
 	if err != nil {
+		return err
+	}
+	if err := readOnly(u.Source); err != nil {
 		return err
 	}
 	u, err = s.provePassword(ctx, Ref{ID: id}, u, found, original)
@@ -272,7 +294,12 @@ func (s *Service) GroupsOfUser(ctx context.Context, scope auth.Scope, userID str
 	if err != nil {
 		return nil, false, err
 	}
-	ids, err := s.store.GroupsOf(ctx, s.db, u.ID)
+	if u.Source == SourceDirectory {
+		if _, _, err := s.freshen(ctx, u, true); err != nil {
+			return nil, false, notListed(err, entryUser, userID)
+		}
+	}
+	ids, _, err := s.memberOf(ctx, s.db, u.ID)
 	if err != nil {
 		return nil, false, err
 	}
