@@ -100,7 +100,7 @@ type Call struct {
 	// Values are features' own, from one of their functions to another.
 	Values map[string]any
 
-	account *objectstore.Account
+	shared *objectstore.Container // whose CORS applies
 }
 
 var (
@@ -213,7 +213,7 @@ func (c *Call) dispatch() error {
 			return err
 		}
 	}
-	c.cors(nil)
+	c.cors(c.shared)
 	return err
 }
 

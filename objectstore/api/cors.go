@@ -23,12 +23,14 @@ func originAllowed(con *objectstore.Container, origin string) bool {
 	return slices.Contains(allowed, "*") || slices.Contains(allowed, origin)
 }
 
-// cors adds what lets a browser's script read an answer.
+// cors adds what lets a browser's script read an answer. It is called again when
+// further headers are there.
 func (c *Call) cors(con *objectstore.Container) {
 	origin := c.R.Header.Get("Origin")
 	if origin == "" || !originAllowed(con, origin) {
 		return
 	}
+	c.shared = con
 	h := c.W.Header()
 	expose := []string{"cache-control", "content-language", "content-type", "etag", "expires", "last-modified", "pragma", "x-openstack-request-id", "x-timestamp", "x-trans-id"}
 	for name := range h {

@@ -25,7 +25,6 @@ func (c *Call) getObject() error {
 	if err != nil {
 		return err
 	}
-	c.cors(&con)
 	return c.Answer(content)
 }
 
@@ -89,6 +88,7 @@ func (c *Call) objectHeaders(content objectstore.Content) {
 // Answer answers a content to a GET or a HEAD: conditions, ranges, bytes.
 func (c *Call) Answer(content objectstore.Content) error {
 	c.objectHeaders(content)
+	c.cors(c.shared)
 	switch c.conditions(content) {
 	case http.StatusNotModified:
 		// The headers by which a cache knows what it has stay.
