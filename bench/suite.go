@@ -48,7 +48,7 @@ func (s *Suite) Run(ctx context.Context) ([]Figure, error) {
 	if info, err := os.Stat(s.Program); err == nil {
 		s.add(Result{Name: "executable", Unit: "MB", Median: float64(info.Size()) / 1e6, Count: 1}, "< 80 MB", "")
 	}
-	for _, part := range []func(context.Context) error{s.emptyStarts, s.oneHost, s.full, s.manyHosts, s.real} {
+	for _, part := range []func(context.Context) error{s.emptyStarts, s.oneHost, s.images, s.full, s.manyHosts, s.real} {
 		if err := part(ctx); err != nil {
 			return s.out, err
 		}
