@@ -59,6 +59,9 @@ func (s *Service) CreateAppCred(ctx context.Context, scope auth.Scope, userID st
 	case !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(s.clock.Now()):
 		return v, invalid("expires_at", "The '%s' must not be before now. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.", "expires_at")
 	}
+	if err := ruledBy(scope, n); err != nil {
+		return v, err
+	}
 	roles, err := s.appCredRoles(ctx, scope, n.Roles)
 	if err != nil {
 		return v, err
@@ -97,6 +100,24 @@ func (s *Service) CreateAppCred(ctx context.Context, scope auth.Scope, userID st
 		return err
 	})
 	return v, err
+}
+
+// ruledBy sees that what access rules narrow makes only what they narrow as much:
+// every call that the new one may make is one that the caller may.
+func ruledBy(scope auth.Scope, n NewAppCred) error {
+	if scope.Principal == nil || scope.AccessRules == nil {
+		return nil
+	}
+	const wider = "You are not authorized to perform the requested action: An application credential made by one with access rules needs access rules of the same."
+	if !n.HasRules || len(n.Rules) == 0 {
+		return forbidden(wider)
+	}
+	for _, r := range n.Rules {
+		if !slices.Contains(scope.AccessRules, auth.AccessRule{Service: r.Service, Method: r.Method, Path: r.Path}) {
+			return forbidden(wider)
+		}
+	}
+	return nil
 }
 
 // appCredRoles answers the roles asked for, with what they imply: no more than
@@ -172,6 +193,9 @@ func (s *Service) AppCreds(ctx context.Context, scope auth.Scope, userID string,
 	if err := scope.Check(scope.Rule, ofUser(userID)); err != nil {
 		return nil, false, err
 	}
+	if err := undelegated(scope); err != nil {
+		return nil, false, err
+	}
 	rows, more, err := s.tables.AppCreds.Page(ctx, s.db, l.Page, append(l.Match, Is("user_id", userID))...)
 	if err != nil {
 		return nil, false, err
@@ -231,6 +255,9 @@ func (s *Service) appCred(ctx context.Context, r db.Reader, scope auth.Scope, us
 	if err := scope.Check(scope.Rule, ofUser(userID)); err != nil {
 		return AppCred{}, err
 	}
+	if err := undelegated(scope); err != nil {
+		return AppCred{}, err
+	}
 	a, found, err := s.tables.AppCreds.Get(ctx, r, id)
 	if err == nil && (!found || a.UserID != userID) {
 		err = notFound("Application Credential", id)
@@ -258,6 +285,9 @@ func (s *Service) AccessRules(ctx context.Context, scope auth.Scope, userID stri
 	if err := scope.Check(scope.Rule, ofUser(userID)); err != nil {
 		return nil, false, err
 	}
+	if err := undelegated(scope); err != nil {
+		return nil, false, err
+	}
 	return s.tables.AccessRules.Page(ctx, s.db, l.Page, append(l.Match, Is("user_id", userID))...)
 }
 
@@ -268,6 +298,9 @@ func (s *Service) AccessRule(ctx context.Context, scope auth.Scope, userID, id s
 
 func (s *Service) accessRule(ctx context.Context, r db.Reader, scope auth.Scope, userID, id string) (AccessRule, error) {
 	if err := scope.Check(scope.Rule, ofUser(userID)); err != nil {
+		return AccessRule{}, err
+	}
+	if err := undelegated(scope); err != nil {
 		return AccessRule{}, err
 	}
 	v, found, err := s.tables.AccessRules.Get(ctx, r, id)

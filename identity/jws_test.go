@@ -12,7 +12,7 @@ import (
 	"altostack/kernel/fault"
 )
 
-func signing(t *testing.T, c *identitytest.Cloud, dir string) *identitytest.Cloud {
+func signedCloud(t *testing.T, c *identitytest.Cloud, dir string) *identitytest.Cloud {
 	t.Helper()
 	return c.With(t, func(cfg *identity.Config) {
 		var err error
@@ -25,8 +25,8 @@ func signing(t *testing.T, c *identitytest.Cloud, dir string) *identitytest.Clou
 func TestSignedTokens(t *testing.T) {
 	identitytest.Each(t, func(t *testing.T, plain *identitytest.Cloud) {
 		dir := t.TempDir()
-		c := signing(t, plain, dir)
-		another := signing(t, plain, dir)
+		c := signedCloud(t, plain, dir)
+		another := signedCloud(t, plain, dir)
 		encrypted := plain.Token(t, "demo", "demo")
 		tok := c.Token(t, "demo", "demo")
 		claims := map[string]any{}
@@ -55,9 +55,9 @@ func TestSignedTokens(t *testing.T) {
 }
 
 func TestForgedSignedTokens(t *testing.T) {
-	c := signing(t, identitytest.New(t), t.TempDir())
+	c := signedCloud(t, identitytest.New(t), t.TempDir())
 	tok := c.Token(t, "demo", "demo")
-	other := signing(t, identitytest.New(t), t.TempDir()).Token(t, "admin", "admin")
+	other := signedCloud(t, identitytest.New(t), t.TempDir()).Token(t, "admin", "admin")
 	parts := strings.Split(tok, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 	hs := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`))

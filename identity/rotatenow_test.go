@@ -20,8 +20,8 @@ import (
 // A rotation in one process is no hindrance to another, whatever it has read.
 func TestProcessesShareRotatedKeys(t *testing.T) {
 	dir := t.TempDir()
-	one := signing(t, identitytest.New(t), dir)
-	two := signing(t, one, dir)
+	one := signedCloud(t, identitytest.New(t), dir)
+	two := signedCloud(t, one, dir)
 	for _, keys := range []string{identity.KeysJWS, identity.KeysFernet} {
 		for range 3 {
 			_, err := one.Service.RotateNow(t.Context(), keys, false)

@@ -151,6 +151,9 @@ func (s *Service) CreateTrust(ctx context.Context, scope auth.Scope, n NewTrust)
 	if err := lends(scope); err != nil {
 		return TrustView{}, err
 	}
+	if scope.Principal != nil && scope.AccessTokenID != "" {
+		return TrustView{}, forbidden("You are not authorized to perform the requested action: Redelegation allowed for delegated by trust only.")
+	}
 	switch {
 	case t.ProjectID != "" && len(n.Roles) == 0:
 		return TrustView{}, forbidden("You are not authorized to perform the requested action: At least one role should be specified.")

@@ -47,18 +47,25 @@ func ParseOAuth(header string) map[string]string {
 // Holds tells whether the secrets of the program and of its token made the
 // signature; before there is a token, its secret is empty.
 func (r OAuth) Holds(consumerSecret, tokenSecret string) bool {
+	want := r.Sign(consumerSecret, tokenSecret)
+	return want != "" && same(want, r.Params["oauth_signature"])
+}
+
+// Sign makes the signature; empty where the method is none that counts: in clear,
+// or by a key that nobody registered.
+func (r OAuth) Sign(consumerSecret, tokenSecret string) string {
 	var sum func() hash.Hash
 	switch r.Params["oauth_signature_method"] {
 	case "HMAC-SHA1":
 		sum = sha1.New
 	case "HMAC-SHA256":
 		sum = sha256.New
-	default: // in clear, or by a key that nobody registered
-		return false
+	default:
+		return ""
 	}
 	m := hmac.New(sum, []byte(escape(consumerSecret)+"&"+escape(tokenSecret)))
 	m.Write([]byte(r.base()))
-	return same(base64.StdEncoding.EncodeToString(m.Sum(nil)), r.Params["oauth_signature"])
+	return base64.StdEncoding.EncodeToString(m.Sum(nil))
 }
 
 // base is the text that is signed: RFC 5849, section 3.4.1.
