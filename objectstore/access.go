@@ -239,6 +239,12 @@ func ReferrerAllowed(referer string, list []string) bool {
 	return allowed
 }
 
+// aclError is a sentence of Swift's, told to clients as it is.
+type aclError string
+
+// Error implements error.
+func (e aclError) Error() string { return string(e) }
+
 // CleanACL brings an ACL into the form that is kept. header names where it stands,
 // as in X-Container-Read: only reading may be allowed to referrers. Messages:
 // Swift's acl.
@@ -256,10 +262,10 @@ func CleanACL(header, text string) (string, error) {
 			continue
 		}
 		if !slices.Contains([]string{".r", ".ref", ".referer", ".referrer"}, kind) {
-			return "", fmt.Errorf("Unknown designator '%s' in ACL: '%s'", kind, raw) //nolint:staticcheck // Swift's sentence, told to clients as it is
+			return "", aclError(fmt.Sprintf("Unknown designator '%s' in ACL: '%s'", kind, raw))
 		}
 		if strings.Contains(strings.ToLower(header), "write") {
-			return "", fmt.Errorf("Referrers not allowed in write ACL: '%s'", raw) //nolint:staticcheck // see above
+			return "", aclError(fmt.Sprintf("Referrers not allowed in write ACL: '%s'", raw))
 		}
 		value = strings.TrimSpace(value)
 		no := strings.HasPrefix(value, "-")
@@ -268,7 +274,7 @@ func CleanACL(header, text string) (string, error) {
 			value = strings.TrimPrefix(value, "*")
 		}
 		if value == "" || value == "." {
-			return "", fmt.Errorf("No host/domain value after referrer designation in ACL: '%s'", raw) //nolint:staticcheck // see above
+			return "", aclError(fmt.Sprintf("No host/domain value after referrer designation in ACL: '%s'", raw))
 		}
 		if no {
 			value = "-" + value

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"altostack/driver/fileobjects"
+	"altostack/driver/fileobjects/powercut"
 	"altostack/kernel/fault"
 	"altostack/objectstore"
 	"altostack/objectstore/objectstoretest"
@@ -32,7 +33,7 @@ func TestBackend(t *testing.T) {
 
 func TestBackendOnTheTestsDisk(t *testing.T) {
 	objectstoretest.RunBackend(t, func(t *testing.T) objectstore.Backend {
-		s, err := fileobjects.OpenOn(newDisk(), "/objects")
+		s, err := fileobjects.OpenOn(powercut.New(), "/objects")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,19 +80,20 @@ func TestPowerCut(t *testing.T) {
 	for i := range 6 {
 		blobs[fmt.Sprintf("%02xblock-%03x", i/2, i)] = objectstoretest.Bytes(70_000*i + 10)
 	}
-	whole := newDisk()
+	whole, count := powercut.New(), &powercut.Counter{CutAt: -1}
+	whole.Step = count.Step
 	if _, err := store(whole, blobs); err != nil {
 		t.Fatal(err)
 	}
 	for _, torn := range []bool{false, true} {
-		for at := range whole.steps + 1 {
-			d := newDisk()
-			d.cutAt, d.torn = at, torn
+		for at := range count.Steps() + 1 {
+			d := powercut.New()
+			d.Step, d.Torn = (&powercut.Counter{CutAt: at}).Step, torn
 			done, err := store(d, blobs)
-			if err == nil && at < whole.steps {
+			if err == nil && at < count.Steps() {
 				t.Fatalf("the cut before operation %d was not met", at)
 			}
-			after, err := fileobjects.OpenOn(d.restart(), "/objects")
+			after, err := fileobjects.OpenOn(d.Restart(), "/objects")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,19 +196,19 @@ func TestSwapped(t *testing.T) {
 }
 
 // full is a disk without room.
-type full struct{ *disk }
+type full struct{ *powercut.Disk }
 
 type fullFile struct{ fileobjects.File }
 
 func (fullFile) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func (f full) Create(name string) (fileobjects.File, error) {
-	file, err := f.disk.Create(name)
+	file, err := f.Disk.Create(name)
 	return fullFile{file}, err
 }
 
 func TestNoSpace(t *testing.T) {
-	s, err := fileobjects.OpenOn(full{newDisk()}, "/objects")
+	s, err := fileobjects.OpenOn(full{powercut.New()}, "/objects")
 	if err != nil {
 		t.Fatal(err)
 	}

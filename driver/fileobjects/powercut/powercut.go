@@ -1,4 +1,7 @@
-package fileobjects_test
+// Package powercut is a disk for tests, whose power can be cut before any operation.
+// What was not synced is lost then, as the rules of fileobjects.FS allow: bytes of
+// files, and what was made, removed or renamed in directories.
+package powercut
 
 import (
 	"errors"
@@ -12,19 +15,45 @@ import (
 	"altostack/driver/fileobjects"
 )
 
-// errPower is what everything gives after the power was cut.
-var errPower = errors.New("the power is cut")
+// ErrPower is what everything gives after the power was cut.
+var ErrPower = errors.New("the power is cut")
 
-// disk is a file system in memory that forgets, when its power is cut, all that was
-// not synced: bytes of files, and what was made, removed or renamed in directories.
-// It is the worst one that the rules of fileobjects.FS allow.
-type disk struct {
+// Disk is a file system in memory.
+type Disk struct {
+	// Step is called before each operation; an error of it is that of the
+	// operation, which then does nothing. nil: all goes well.
+	Step func() error
+	// Torn keeps half of the bytes that were not synced, instead of none.
+	Torn bool
+
+	mu   sync.Mutex
+	now  map[string]*node // what running programs see, by path
+	kept map[string]*node // what is left after a cut
+}
+
+// Counter counts steps of one or several disks, and cuts the power before one.
+type Counter struct {
+	CutAt int // -1: never
 	mu    sync.Mutex
-	now   map[string]*node // what running programs see, by path
-	kept  map[string]*node // what is left after a cut
-	steps int              // operations so far
-	cutAt int              // cut before this operation; -1: never
-	torn  bool             // half of unsynced bytes survive the cut, instead of none
+	steps int
+}
+
+// Steps answers how many there were.
+func (c *Counter) Steps() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.steps
+}
+
+// Step counts one; from CutAt on it answers ErrPower.
+func (c *Counter) Step() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.CutAt >= 0 && c.steps >= c.CutAt {
+		return ErrPower
+	}
+	c.steps++
+	return nil
 }
 
 type node struct {
@@ -32,32 +61,24 @@ type node struct {
 	bytes, saved []byte
 }
 
-func newDisk() *disk {
+// New makes an empty disk.
+func New() *Disk {
 	root := &node{dir: true}
-	return &disk{now: map[string]*node{"/": root}, kept: map[string]*node{"/": root}, cutAt: -1}
+	return &Disk{now: map[string]*node{"/": root}, kept: map[string]*node{"/": root}}
 }
 
-// step counts an operation, and cuts the power before it.
-func (d *disk) step() error {
-	if d.cutAt >= 0 && d.steps >= d.cutAt {
-		return errPower
-	}
-	d.steps++
-	return nil
-}
-
-// restart is the disk after the power is back.
-func (d *disk) restart() *disk {
+// Restart is the disk after the power is back.
+func (d *Disk) Restart() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	out := newDisk()
+	out := New()
 	for _, name := range slices.Sorted(maps.Keys(d.kept)) {
 		n := d.kept[name]
 		if parent := out.kept[filepath.Dir(name)]; parent == nil {
 			continue // its directory was lost
 		}
 		saved := slices.Clone(n.saved)
-		if d.torn && len(n.bytes) > len(saved) {
+		if d.Torn && len(n.bytes) > len(saved) {
 			saved = slices.Clone(n.bytes[:len(saved)+(len(n.bytes)-len(saved))/2])
 		}
 		copied := &node{dir: n.dir, bytes: saved, saved: saved}
@@ -66,16 +87,19 @@ func (d *disk) restart() *disk {
 	return out
 }
 
-func (d *disk) do(f func() error) error {
+func (d *Disk) do(f func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.step(); err != nil {
-		return err
+	if d.Step != nil {
+		if err := d.Step(); err != nil {
+			return err
+		}
 	}
 	return f()
 }
 
-func (d *disk) Create(name string) (fileobjects.File, error) {
+// Create makes a new file.
+func (d *Disk) Create(name string) (fileobjects.File, error) {
 	n := &node{}
 	err := d.do(func() error {
 		if d.now[filepath.Dir(name)] == nil {
@@ -94,10 +118,11 @@ func (d *disk) Create(name string) (fileobjects.File, error) {
 }
 
 type handle struct {
-	d *disk
+	d *Disk
 	n *node
 }
 
+// Write implements io.Writer.
 func (h *handle) Write(p []byte) (int, error) {
 	err := h.d.do(func() error { h.n.bytes = append(h.n.bytes, p...); return nil })
 	if err != nil {
@@ -106,21 +131,26 @@ func (h *handle) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Sync makes the bytes durable.
 func (h *handle) Sync() error {
 	return h.d.do(func() error { h.n.saved = slices.Clone(h.n.bytes); return nil })
 }
 
+// Close implements io.Closer.
 func (h *handle) Close() error { return nil }
 
+// ReadAt implements io.ReaderAt.
 func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 	h.d.mu.Lock()
 	defer h.d.mu.Unlock()
 	return copy(p, h.n.bytes[off:]), nil
 }
 
+// Size implements fileobjects.Reading.
 func (h *handle) Size() (int64, error) { return int64(len(h.n.bytes)), nil }
 
-func (d *disk) Open(name string) (fileobjects.Reading, error) {
+// Open opens a file.
+func (d *Disk) Open(name string) (fileobjects.Reading, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := d.now[name]
@@ -130,7 +160,8 @@ func (d *disk) Open(name string) (fileobjects.Reading, error) {
 	return &handle{d, n}, nil
 }
 
-func (d *disk) Mkdir(name string) error {
+// Mkdir makes a directory.
+func (d *Disk) Mkdir(name string) error {
 	return d.do(func() error {
 		if d.now[name] != nil {
 			return fs.ErrExist
@@ -140,7 +171,8 @@ func (d *disk) Mkdir(name string) error {
 	})
 }
 
-func (d *disk) Rename(from, to string) error {
+// Rename moves a file.
+func (d *Disk) Rename(from, to string) error {
 	return d.do(func() error {
 		n := d.now[from]
 		if n == nil {
@@ -152,7 +184,8 @@ func (d *disk) Rename(from, to string) error {
 	})
 }
 
-func (d *disk) Remove(name string) error {
+// Remove removes a file or an empty directory.
+func (d *Disk) Remove(name string) error {
 	return d.do(func() error {
 		n := d.now[name]
 		if n == nil {
@@ -166,7 +199,7 @@ func (d *disk) Remove(name string) error {
 	})
 }
 
-func (d *disk) children(in map[string]*node, dir string) []string {
+func (d *Disk) children(in map[string]*node, dir string) []string {
 	var out []string
 	for name := range in {
 		if rest, is := strings.CutPrefix(name, strings.TrimSuffix(dir, "/")+"/"); is && rest != "" && !strings.Contains(rest, "/") {
@@ -176,7 +209,8 @@ func (d *disk) children(in map[string]*node, dir string) []string {
 	return out
 }
 
-func (d *disk) ReadDir(name string) ([]string, error) {
+// ReadDir answers the names in a directory.
+func (d *Disk) ReadDir(name string) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.now[name] == nil {
@@ -186,7 +220,7 @@ func (d *disk) ReadDir(name string) ([]string, error) {
 }
 
 // SyncDir makes what is in the directory now what is there after a cut.
-func (d *disk) SyncDir(name string) error {
+func (d *Disk) SyncDir(name string) error {
 	return d.do(func() error {
 		for _, c := range d.children(d.kept, name) {
 			if path := filepath.Join(name, c); d.now[path] == nil {
