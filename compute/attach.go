@@ -237,24 +237,25 @@ func (s *Service) Snapshot(ctx context.Context, scope auth.Scope, id, name strin
 		return "", fault.New(fault.CodeComputeBadRequest, "An image of server %s cannot be made: its root disk is a volume.", id).
 			WithHint("Take a snapshot of the volume instead.")
 	}
-	img, err := s.Images.Create(ctx, auth.As(srv.ProjectID, scope.UserID), s.snapshotSpec(srv, scope, name, metadata))
-	if err != nil {
-		return "", err
-	}
+	spec := s.snapshotSpec(srv, scope, name, metadata)
 	_, err = s.Change(ctx, scope, id, func(ctx context.Context, tx *db.Tx, srv *Server) error {
 		if err := may(*srv, "createImage", from, nil); err != nil {
 			return err
 		}
 		op := s.op(ctx, *srv, "createImage", "compute_snapshot_instance")
-		op.ImageID = img.ID
+		op.ImageID = spec.ID
 		srv.Task = TaskImageSnapshot
+		// With the saga or not at all: nothing else would remove it.
+		if _, err := s.Images.Create(ctx, tx, auth.As(srv.ProjectID, scope.UserID), spec); err != nil {
+			return err
+		}
 		if err := s.note(ctx, tx, *srv, "createImage"); err != nil {
 			return err
 		}
 		_, err := s.flows.Start(ctx, tx, KindSnapshot, op)
 		return err
 	})
-	return img.ID, err
+	return spec.ID, err
 }
 
 func (s *Service) snapshotSpec(srv Server, scope auth.Scope, name string, metadata map[string]string) ImageSpec {

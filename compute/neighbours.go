@@ -2,7 +2,6 @@ package compute
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"altostack/hostapi"
@@ -79,14 +78,14 @@ type ImageSpec struct {
 	MinDiskGiB int
 	MinRAMMiB  int
 	Properties map[string]string
-	Data       io.Reader // an image without disks of its own has an empty one
 }
 
 // Images is the image service.
 type Images interface {
 	Get(ctx context.Context, scope auth.Scope, id string) (Image, error)
-	// Create makes a queued image in the scope's project.
-	Create(ctx context.Context, scope auth.Scope, spec ImageSpec) (Image, error)
+	// Create makes a queued image in the scope's project, in the caller's
+	// transaction.
+	Create(ctx context.Context, tx *db.Tx, scope auth.Scope, spec ImageSpec) (Image, error)
 	// Delete removes an image; one that is gone is success.
 	Delete(ctx context.Context, scope auth.Scope, id string) error
 }

@@ -226,6 +226,31 @@ func (s *Service) Create(ctx context.Context, scope auth.Scope, spec Spec) (Imag
 
 // create is Create, with more done in the same transaction.
 func (s *Service) create(ctx context.Context, scope auth.Scope, spec Spec, more func(context.Context, *db.Tx, Image) error) (Image, error) {
+	img, err := s.drawn(scope, spec)
+	if err != nil {
+		return Image{}, err
+	}
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.insert(ctx, tx, img); err != nil || more == nil {
+			return err
+		}
+		return more(ctx, tx, img)
+	})
+	return img, err
+}
+
+// CreateIn is Create as part of the caller's transaction, so that an image and the
+// work that will fill it are there together or not at all.
+func (s *Service) CreateIn(ctx context.Context, tx *db.Tx, scope auth.Scope, spec Spec) (Image, error) {
+	img, err := s.drawn(scope, spec)
+	if err != nil {
+		return Image{}, err
+	}
+	return img, s.insert(ctx, tx, img)
+}
+
+// drawn is the image that spec describes, before anybody has it.
+func (s *Service) drawn(scope auth.Scope, spec Spec) (Image, error) {
 	now := s.clock.Now().Truncate(time.Second)
 	img := Image{ID: spec.ID, Name: spec.Name, Status: Queued, Visibility: spec.Visibility, Owner: spec.Owner,
 		DiskFormat: spec.DiskFormat, ContainerFormat: spec.ContainerFormat, Size: -1, VirtualSize: -1,
@@ -243,24 +268,19 @@ func (s *Service) create(ctx context.Context, scope auth.Scope, spec Spec, more 
 	if img.Owner != scope.ProjectID && !scope.All && !scope.IsAdmin() {
 		return Image{}, fault.New(fault.CodeImageForbidden, "You are not permitted to create images owned by '%s'.", img.Owner)
 	}
-	if err := img.validate(); err != nil {
-		return Image{}, err
+	return img, img.validate()
+}
+
+func (s *Service) insert(ctx context.Context, tx *db.Tx, img Image) error {
+	if err := s.checkCount(ctx, tx, img.Owner); err != nil {
+		return err
 	}
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := s.checkCount(ctx, tx, img.Owner); err != nil {
-			return err
-		}
-		if _, taken, err := s.store.Find(ctx, tx, img.ID); err != nil {
-			return err
-		} else if taken {
-			return fault.New(fault.CodeImageIdTaken, "Image ID %s already exists!", img.ID)
-		}
-		if err := s.store.Insert(ctx, tx, img); err != nil || more == nil {
-			return err
-		}
-		return more(ctx, tx, img)
-	})
-	return img, err
+	if _, taken, err := s.store.Find(ctx, tx, img.ID); err != nil {
+		return err
+	} else if taken {
+		return fault.New(fault.CodeImageIdTaken, "Image ID %s already exists!", img.ID)
+	}
+	return s.store.Insert(ctx, tx, img)
 }
 
 // checkCount refuses one more image than the owner may have.

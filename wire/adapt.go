@@ -66,12 +66,9 @@ func computeImage(img image.Image) compute.Image {
 		Size: img.Size, VirtualSize: max(img.VirtualSize, 0), MinDiskGiB: img.MinDiskGiB, MinRAMMiB: img.MinRAMMiB, Properties: img.Properties, Tags: img.Tags}
 }
 
-func (i imagesFor) Create(ctx context.Context, scope auth.Scope, spec compute.ImageSpec) (compute.Image, error) {
-	img, err := i.s.Create(ctx, scope, image.Spec{ID: spec.ID, Name: spec.Name, Owner: scope.ProjectID, DiskFormat: spec.DiskFormat, ContainerFormat: "bare",
+func (i imagesFor) Create(ctx context.Context, tx *db.Tx, scope auth.Scope, spec compute.ImageSpec) (compute.Image, error) {
+	img, err := i.s.CreateIn(ctx, tx, scope, image.Spec{ID: spec.ID, Name: spec.Name, Owner: scope.ProjectID, DiskFormat: spec.DiskFormat, ContainerFormat: "bare",
 		MinDiskGiB: spec.MinDiskGiB, MinRAMMiB: spec.MinRAMMiB, Properties: spec.Properties})
-	if err == nil && spec.Data != nil {
-		err = i.s.Upload(ctx, scope, img.ID, spec.Data)
-	}
 	return computeImage(img), err
 }
 

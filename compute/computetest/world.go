@@ -180,7 +180,7 @@ func (i Images) Get(_ context.Context, _ auth.Scope, id string) (compute.Image, 
 }
 
 // Create makes one.
-func (i Images) Create(_ context.Context, _ auth.Scope, spec compute.ImageSpec) (compute.Image, error) {
+func (i Images) Create(_ context.Context, _ *db.Tx, _ auth.Scope, spec compute.ImageSpec) (compute.Image, error) {
 	i.Lock()
 	defer i.Unlock()
 	img := compute.Image{ID: spec.ID, Name: spec.Name, Status: "queued", Properties: spec.Properties}
