@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"altostack/identity"
+	"altostack/identity/ldap"
 	"altostack/identity/oidc"
 )
 
@@ -32,6 +33,11 @@ func (s *System) relyingParty() (identity.RelyingParty, error) {
 		cfg.Providers = append(cfg.Providers, p)
 	}
 	return oidc.Open(cfg)
+}
+
+// openDirectory reads the users of a domain that has a directory.
+func openDirectory(options map[string]any, limit int) (identity.Directory, error) {
+	return ldap.Open(options, limit)
 }
 
 // dashboards are the addresses that logins by browser may end at.

@@ -80,9 +80,13 @@ func (s *System) openServices(ctx context.Context) error {
 	if err := s.openVolume(ctx); err != nil {
 		return err
 	}
+	vault, err := newSealing(s.identityFile.CredentialKey)
+	if err != nil {
+		return err
+	}
 	s.compute = compute.New(compute.Config{DB: s.db, Store: computestore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log, Bus: s.bus, Hosts: s.hosts,
 		Placement: placementFor{s.placement, [3]float64{s.opt.Config.Float("cpu_ratio"), s.opt.Config.Float("ram_ratio"), s.opt.Config.Float("disk_ratio")}}, Images: imagesFor{s.image}, Network: networkFor{s.network}, Volumes: volumesFor{s.volume}, Identity: s.identity, Limiter: s.computeLimiter(),
-		BootDeadline: s.opt.Config.Duration("boot_deadline")})
+		Vault: vault, BootDeadline: s.opt.Config.Duration("boot_deadline")})
 	s.flows = computeflow.New(s.sagas, s.compute)
 	s.compute.Run(s.flows)
 	s.conductor = &conductor{Conductor: s.compute.Conductor(), s: s, seen: map[string]*seenHost{}, missing: map[string]chan struct{}{}}
@@ -107,7 +111,7 @@ func (s *System) openIdentity() error {
 	if err != nil {
 		return err
 	}
-	s.identity, err = identity.New(identity.Config{RelyingParty: party, TrustedDashboards: s.dashboards(), AuthorizationTTL: s.authorizationTTL(),
+	s.identity, err = identity.New(identity.Config{RelyingParty: party, OpenDirectory: openDirectory, TrustedDashboards: s.dashboards(), AuthorizationTTL: s.authorizationTTL(),
 		SigningKeys: signing, TokenProvider: s.opt.Config.String("token_provider"), LateWindow: s.opt.Config.Duration("token_late"),
 		ScopedForGood: !s.opt.Config.Bool("allow_rescope_scoped_token"), TOTPWindows: totpWindows(s.opt.Config),
 		DB: s.db, Store: identitystore.New(), Clock: s.clock, IDs: s.ids, Log: s.log, TokenKeys: tokens, CredentialKeys: credentials,
@@ -234,12 +238,18 @@ func (s *System) openHandler(context.Context) error {
 		byName[strings.TrimPrefix(t.Mount, "/")] = h
 	}
 	byName[strings.TrimPrefix(objectMount, "/")] = s.objectHandler(metrics)
+	bySignature := s.s3(metrics)
+	s3Handler := bySignature.Handler()
 	byName["console"] = console.Handler(s.compute, s.log)
 	byName["healthz"] = http.HandlerFunc(s.healthz)
 	byName[""] = http.HandlerFunc(s.index)
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		if h := byName[first]; h != nil {
+		switch h := byName[first]; {
+		case bySignature.Claims(r), h == nil && bySignature.ClaimsPreflight(r):
+			s3Handler.ServeHTTP(w, r)
+			return
+		case h != nil:
 			h.ServeHTTP(w, r)
 			return
 		}
