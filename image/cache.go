@@ -174,6 +174,11 @@ func (s *Service) FillCache(ctx context.Context) error {
 
 // fill fetches one image, and believes it only if its digest is right.
 func (s *Service) fill(ctx context.Context, c Cached) error {
+	s.filling.Lock()
+	defer s.filling.Unlock()
+	if now, found, err := s.store.Cached(ctx, s.db, c.ImageID); err != nil || found && now.Ready && now.Blob == c.Blob {
+		return err // somebody else was first
+	}
 	img, found, err := s.store.Find(ctx, s.db, c.ImageID)
 	if err != nil || !found || img.Blob != c.Blob {
 		return err
@@ -196,6 +201,25 @@ func (s *Service) fill(ctx context.Context, c Cached) error {
 		now.Ready, now.Size, now.Checksum, now.LastModified = true, got.size, img.Checksum, s.clock.Now()
 		return s.store.SaveCached(ctx, tx, now)
 	})
+}
+
+// near brings an image into the cache and answers its file there; empty: there is
+// no cache of files.
+func (s *Service) near(ctx context.Context, img Image) (string, error) {
+	local, is := s.cache.(Local)
+	if !is {
+		return "", nil
+	}
+	c, found, err := s.store.Cached(ctx, s.db, img.ID)
+	if err == nil && (!found || c.Blob != img.Blob) {
+		if err = s.queue(ctx, img); err == nil {
+			c, _, err = s.store.Cached(ctx, s.db, img.ID)
+		}
+	}
+	if err == nil && !c.Ready {
+		err = s.fill(ctx, c)
+	}
+	return local.Path(img.Blob), err
 }
 
 func (s *Service) copyInto(ctx context.Context, img Image, to Blobs) (received, error) {
@@ -227,6 +251,11 @@ func (s *Service) remote(ctx context.Context, img Image) (BlobReader, error) {
 				return r, nil
 			}
 			last = err
+		}
+	}
+	for _, l := range img.Locations {
+		if r := s.atURL(ctx, img, l); r != nil {
+			return r, nil
 		}
 	}
 	return nil, fault.Because(last, fault.CodeImageCorrupt, "The data of image %s is missing.", img.ID)

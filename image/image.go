@@ -17,6 +17,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"altostack/kernel/auth"
@@ -164,6 +165,7 @@ type Service struct {
 	process  string // names this process among uploaders
 	flows    flows
 	fetching chan struct{} // wakes who fills the cache
+	filling  sync.Mutex    // one at a time
 }
 
 // New makes the service.

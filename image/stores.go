@@ -147,15 +147,24 @@ func (s *Service) read(ctx context.Context, img Image) (BlobReader, error) {
 		}
 	}
 	for _, l := range img.Locations {
-		if l.Ready && l.URL != "" && s.imports.Web != nil && s.imports.Web.Check(l.URL) == nil {
-			return &webBlob{ctx: ctx, web: s.imports.Web, url: l.URL, size: img.Size}, nil
+		if r := s.atURL(ctx, img, l); r != nil {
+			return r, nil
 		}
 	}
 	return nil, fault.Because(last, fault.CodeImageCorrupt, "The data of image %s is missing.", img.ID)
 }
 
-// Path answers the local file of an active image's data and its format, where a
-// store that has it is files on this machine; otherwise an empty path.
+// atURL reads data that lies at a URL; nil: it does not, or may not be reached.
+func (s *Service) atURL(ctx context.Context, img Image, l Location) BlobReader {
+	if !l.Ready || l.URL == "" || s.imports.Web == nil || s.imports.Web.Check(l.URL) != nil {
+		return nil
+	}
+	return &webBlob{ctx: ctx, web: s.imports.Web, url: l.URL, size: img.Size}
+}
+
+// Path answers a local file of an active image's data and its format: in a store
+// of files on this machine, or in the cache, into which it is fetched if need be.
+// An empty path says that there is none.
 func (s *Service) Path(ctx context.Context, id string) (path, format string, err error) {
 	img, found, err := s.store.Find(ctx, s.db, id)
 	if err != nil {
@@ -171,7 +180,8 @@ func (s *Service) Path(ctx context.Context, id string) (path, format string, err
 			}
 		}
 	}
-	return "", img.DiskFormat, nil
+	path, err = s.near(ctx, img)
+	return path, img.DiskFormat, err
 }
 
 // DeleteFrom removes an active image's data from one of several stores.

@@ -280,12 +280,14 @@ func (s *Service) UploadImage(ctx context.Context, scope auth.Scope, volumeID st
 			up.Image.Properties[k] = value
 		}
 	}
-	img, err := s.Images.Create(ctx, scope.Own(), up.Image)
-	if err != nil {
-		return v, img, err
-	}
+	var img Image
 	v, err = s.change(ctx, scope, volumeID, func(ctx context.Context, tx *db.Tx, v *Volume) (bool, error) {
 		if err := check(*v); err != nil {
+			return false, err
+		}
+		// With the saga or not at all: nothing else would remove it.
+		var err error
+		if img, err = s.Images.Create(ctx, tx, scope.Own(), up.Image); err != nil {
 			return false, err
 		}
 		v.PreviousStatus, v.Status = v.Status, StatusUploading
@@ -293,11 +295,6 @@ func (s *Service) UploadImage(ctx context.Context, scope auth.Scope, volumeID st
 		up.ProjectID = scope.ProjectID // the image's owner
 		return true, s.Flows.UploadVolume(ctx, tx, up, img.ID, scope.UserID)
 	})
-	if err != nil {
-		if undo := s.Images.Delete(ctx, scope.Own(), img.ID); undo != nil {
-			s.Log.ErrorContext(ctx, "an image without a volume stays", "image", img.ID, "error", undo)
-		}
-	}
 	return v, img, err
 }
 

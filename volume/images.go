@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"altostack/kernel/auth"
+	"altostack/kernel/db"
 )
 
 // Image is what volumes need to know of an image.
@@ -28,7 +29,7 @@ type Images interface {
 	Get(ctx context.Context, scope auth.Scope, id string) (Image, error)
 	// Path answers the file that holds an image's bytes, and their format.
 	Path(ctx context.Context, id string) (path, format string, err error)
-	Create(ctx context.Context, scope auth.Scope, spec ImageSpec) (Image, error)
+	Create(ctx context.Context, tx *db.Tx, scope auth.Scope, spec ImageSpec) (Image, error)
 	Upload(ctx context.Context, scope auth.Scope, id string, data io.Reader) error
 	// Delete removes an image; one that is gone is success.
 	Delete(ctx context.Context, scope auth.Scope, id string) error

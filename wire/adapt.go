@@ -101,8 +101,8 @@ func (i volumeImages) Path(ctx context.Context, id string) (string, string, erro
 	return i.s.Path(ctx, id)
 }
 
-func (i volumeImages) Create(ctx context.Context, scope auth.Scope, spec volume.ImageSpec) (volume.Image, error) {
-	img, err := i.s.Create(ctx, scope, image.Spec{ID: spec.ID, Name: spec.Name, Owner: scope.ProjectID, Visibility: spec.Visibility, Protected: spec.Protected,
+func (i volumeImages) Create(ctx context.Context, tx *db.Tx, scope auth.Scope, spec volume.ImageSpec) (volume.Image, error) {
+	img, err := i.s.CreateIn(ctx, tx, scope, image.Spec{ID: spec.ID, Name: spec.Name, Owner: scope.ProjectID, Visibility: spec.Visibility, Protected: spec.Protected,
 		DiskFormat: spec.DiskFormat, ContainerFormat: spec.ContainerFormat, MinDiskGiB: spec.MinDiskGiB, Properties: spec.Properties})
 	return volumeImage(img), err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -490,6 +491,15 @@ func TestLocationsAndCache(t *testing.T) {
 		}
 		if _, err = s.AddLocation(t.Context(), alice, wrong.ID, "http://10.0.0.1/", image.Digests{}); !fault.Has(err, fault.CodeImageFetchRefused) {
 			t.Error(err)
+		}
+
+		// A volume wants a file of this machine.
+		path, format, err := s.Path(t.Context(), img.ID)
+		if data, rerr := os.ReadFile(path); err != nil || format != "raw" || rerr != nil || !bytes.Equal(data, payload) {
+			t.Error(path, format, err, rerr)
+		}
+		if err := s.ClearCache(t.Context(), true, true); err != nil {
+			t.Fatal(err)
 		}
 
 		// What lies far away comes from the cache once it is there.

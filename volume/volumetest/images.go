@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"altostack/kernel/auth"
+	"altostack/kernel/db"
 	"altostack/kernel/fault"
 	"altostack/volume"
 )
@@ -59,7 +60,7 @@ func (i *Images) Path(_ context.Context, id string) (string, string, error) {
 }
 
 // Create implements volume.Images.
-func (i *Images) Create(_ context.Context, _ auth.Scope, spec volume.ImageSpec) (volume.Image, error) {
+func (i *Images) Create(_ context.Context, _ *db.Tx, _ auth.Scope, spec volume.ImageSpec) (volume.Image, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.all[spec.ID] = volume.Image{ID: spec.ID, Name: spec.Name, Status: "queued", DiskFormat: spec.DiskFormat, ContainerFormat: spec.ContainerFormat, Properties: spec.Properties}
