@@ -160,7 +160,11 @@ func (s *Service) Scrub(ctx context.Context) (read, damaged int, err error) {
 			return read, damaged, err
 		}
 		for _, g := range batch {
+			began := s.clock.Now()
 			bad, err := s.scrub(ctx, g)
+			if err == nil {
+				err = s.rest(ctx, scrubRest*s.clock.Now().Sub(began))
+			}
 			if err != nil {
 				return read, damaged, err
 			}
@@ -169,6 +173,23 @@ func (s *Service) Scrub(ctx context.Context) (read, damaged int, err error) {
 			}
 		}
 		after = batch[len(batch)-1].Blob
+	}
+}
+
+// scrubRest is how many times as long as it reads the scrubber lets the disk alone.
+const scrubRest = 3
+
+func (s *Service) rest(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	tick, stop := s.clock.After(d)
+	defer stop()
+	select {
+	case <-tick:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"altostack/driver/fileobjects"
 	"altostack/kernel/contract"
 	"altostack/kernel/rest"
 	"altostack/objectstore"
@@ -20,12 +19,12 @@ import (
 const objectMount = "/object-store"
 
 func (s *System) openObjects(ctx context.Context) error {
-	backend, err := fileobjects.Open(s.dir.File("objects"))
+	policies, err := s.objectPolicies(ctx)
 	if err != nil {
 		return err
 	}
 	s.objects = objectstore.New(objectstore.Config{DB: s.db, Store: objectstorage.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
-		Policies: []objectstore.Policy{{Name: "Policy-0", Default: true, Backend: backend}}})
+		Policies: policies})
 	s.objects.AddCheck(s.objects.CheckQuotas)
 	if err := s.objects.Recover(ctx); err != nil {
 		return fmt.Errorf("object store: %w", err)
@@ -51,7 +50,7 @@ func (s *System) objectLoops() {
 		}
 		return s.objects.Recover(ctx)
 	}})
-	s.loops.Add(reconcile.Loop{Name: "object scrubber", Every: 24 * time.Hour, Run: func(ctx context.Context) error {
+	s.loops.Add(reconcile.Loop{Name: "object scrubber", Every: s.opt.Config.Duration("object_scrub_every"), Run: func(ctx context.Context) error {
 		_, damaged, err := s.objects.Scrub(ctx)
 		if err == nil && damaged > 0 {
 			err = fmt.Errorf("%d blobs are damaged; the table object_damage names them, and they are in objects/quarantine", damaged)
