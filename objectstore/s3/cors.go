@@ -60,7 +60,9 @@ func (c *call) putCORS() error {
 	if _, err := c.con(writeBucket); err != nil {
 		return err
 	}
-	var body corsConfig
+	var body struct {
+		Rules []corsRule `xml:"CORSRule"`
+	}
 	if some, err := c.text(&body); err != nil || !some || len(body.Rules) == 0 || len(body.Rules) > maxRules {
 		return orMalformed(err)
 	}

@@ -210,7 +210,7 @@ func (c *call) listVersions() error {
 		list = list[:most]
 		end := list[most-1]
 		if out.NextKeyMarker = encode(end.Subdir); end.Subdir == "" {
-			out.NextKeyMarker, out.NextVersionIDMarker = encode(end.Item.Name), end.Item.Version()
+			out.NextKeyMarker, out.NextVersionIDMarker = encode(end.Item.Name), objectstore.VersionID(end.Item.Stamp)
 		}
 	}
 	for _, e := range list {
@@ -244,7 +244,7 @@ func (c *call) stampOf(con objectstore.Container, name, id string) (int64, error
 	}
 	o, err := c.svc.Object(c.r.Context(), con, name, id)
 	if fault.Has(err, fault.CodeObjectstoreObjectNotFound) {
-		return 0, argument("version-id-marker", id, "Invalid version id specified")
+		return 0, nil // it is gone: on with the next name
 	}
 	return o.Stamp, err
 }

@@ -141,7 +141,7 @@ func (c *call) describe(con objectstore.Container, content objectstore.Content) 
 		}
 	}
 	for k, v := range o.Meta {
-		h.Set(metaName+k, v)
+		h[strings.ToLower(metaName+k)] = []string{v} // in lower case on the wire, which clients keep
 	}
 	if n := len(tagsOf(o.System[tagsKey])); n > 0 {
 		h.Set("X-Amz-Tagging-Count", strconv.Itoa(n))
@@ -262,9 +262,7 @@ func (c *call) attributes() error {
 		ETag         string   `xml:"ETag,omitempty"`
 		StorageClass string   `xml:"StorageClass,omitempty"`
 		ObjectSize   *int64   `xml:"ObjectSize"`
-		ObjectParts  *struct {
-			TotalPartsCount int
-		} `xml:"ObjectParts"`
+		PartsCount   int      `xml:"ObjectParts>PartsCount,omitempty"`
 	}{}
 	for name := range strings.SplitSeq(strings.Join(c.r.Header.Values("X-Amz-Object-Attributes"), ","), ",") {
 		switch strings.TrimSpace(name) {
@@ -275,9 +273,7 @@ func (c *call) attributes() error {
 		case "ObjectSize":
 			out.ObjectSize = &content.Size
 		case "ObjectParts":
-			if o.Pieces > 0 {
-				out.ObjectParts = &struct{ TotalPartsCount int }{o.Pieces}
-			}
+			out.PartsCount = o.Pieces
 		}
 	}
 	return c.answer(out)

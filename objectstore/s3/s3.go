@@ -48,6 +48,7 @@ type Config struct {
 	IDs     id.Source
 	Log     *slog.Logger
 	Metrics *rest.Metrics // nil: none
+	Audit   rest.Auditor  // nil: nobody is told of changes
 	// Domain is below which a host's first part is a bucket; empty: none is.
 	Domain string
 	// Preflight are the origins to which CORS preflights without a signature are
@@ -68,20 +69,24 @@ type API struct {
 // New makes the API.
 func New(c Config) *API {
 	a := &API{svc: c.Service, keys: c.Keys, clock: c.Clock, domain: strings.ToLower(c.Domain), preflight: c.Preflight}
-	a.front = &rest.Front{Service: "s3", Clock: c.Clock, IDs: c.IDs, Log: c.Log, Metrics: c.Metrics, Route: a.route, Refuse: a.refuse,
+	a.front = &rest.Front{Service: "s3", Clock: c.Clock, IDs: c.IDs, Log: c.Log, Metrics: c.Metrics, Audit: c.Audit, Route: a.route, Refuse: a.refuse,
 		NewID: func() string { return "tx" + c.IDs.Hex()[:21] }}
 	return a
 }
 
-// Claims reports whether a request is S3's: it is signed as S3 signs, comes to a
-// host of S3's, or is a preflight of a browser that would sign.
+// Claims reports whether a request is S3's, whatever its path: it is signed as S3
+// signs, or comes to a host that names a bucket.
 func (a *API) Claims(r *http.Request) bool {
 	if how(r) != unsigned {
 		return true
 	}
-	if bucket, _ := a.hostBucket(r); bucket != "" {
-		return true
-	}
+	bucket, _ := a.hostBucket(r)
+	return bucket != ""
+}
+
+// ClaimsPreflight reports whether a request that no other service has is the
+// preflight of a browser that would sign.
+func (a *API) ClaimsPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" &&
 		strings.Contains(strings.ToLower(r.Header.Get("Access-Control-Request-Headers")), "authorization") && len(a.preflight) > 0
 }
@@ -194,6 +199,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	if !c.caller.Permits(r.Method, c.swiftPath(), "object-store") && !c.caller.Permits(r.Method, "/v1"+c.swiftPath(), "object-store") {
 		return refusal("AccessDenied")
 	}
+	auth.AttemptOf(r.Context()).By = c.caller
 	c.r = r.WithContext(auth.With(r.Context(), c.caller))
 	h2, err := c.handler()
 	if err != nil {

@@ -101,7 +101,9 @@ func (c *call) putTags() error {
 	if _, err := c.con(need); err != nil {
 		return err
 	}
-	var body tagging
+	var body struct {
+		Tags []tag `xml:"TagSet>Tag"`
+	}
 	if some, err := c.text(&body); err != nil || !some {
 		return orMalformed(err)
 	}
