@@ -139,8 +139,10 @@ func (s *Store) Garbage(ctx context.Context, r db.Reader, limit int) ([]objectst
 // Swept forgets blobs that were removed.
 func (s *Store) Swept(ctx context.Context, tx *db.Tx, blobs []string) error {
 	for _, b := range blobs {
-		if _, err := tx.Exec(ctx, "DELETE FROM object_garbage WHERE blob = $1", b); err != nil {
-			return err
+		for _, q := range []string{"DELETE FROM object_garbage WHERE blob = $1", "DELETE FROM object_damage WHERE blob = $1"} {
+			if _, err := tx.Exec(ctx, q, b); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
