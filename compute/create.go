@@ -160,7 +160,7 @@ func (s *Service) build(scope auth.Scope, c Create, p plan, serverID string, i, 
 			srv.Disks[k].VolumeID, srv.Disks[k].Made = volumes[k], true
 		}
 	}
-	srv.SetSpec(Spec{Image: p.image, KeyType: p.key.Type, PublicKey: p.key.PublicKey, AdminPass: c.AdminPass, Files: c.Files, Hints: c.Hints, Certs: c.Certs,
+	srv.SetSpec(Spec{Image: p.image, KeyType: p.key.Type, PublicKey: p.key.PublicKey, AdminPass: s.hide(c.AdminPass), Files: c.Files, Hints: c.Hints, Certs: c.Certs,
 		Networks: p.networks, ForcedHost: c.ForcedHost, GroupID: p.groupID, GroupPolicy: p.policy})
 	return srv
 }

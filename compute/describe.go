@@ -25,6 +25,7 @@ func (s *Service) Guests(ctx context.Context, servers []Server) ([]hostapi.Guest
 	out := make([]hostapi.Guest, len(servers))
 	for i, srv := range servers {
 		out[i] = Describe(srv, ports[srv.ID])
+		out[i].Instance.AdminPass = s.reveal(out[i].Instance.AdminPass)
 	}
 	return out, nil
 }

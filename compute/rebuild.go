@@ -30,6 +30,7 @@ func (s *Service) Rebuild(ctx context.Context, scope auth.Scope, id string, want
 	if err != nil {
 		return srv, err
 	}
+	want.AdminPass = s.hide(want.AdminPass)
 	img, err := s.image(ctx, scope, want.ImageID)
 	if fault.Has(err, fault.CodeComputeBadImage) && img == nil {
 		return srv, fault.Because(err, fault.CodeComputeBadImage, "Cannot find image for rebuild")

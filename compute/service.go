@@ -77,6 +77,8 @@ type Config struct {
 	Identity  Identity
 	// Limiter keeps limits instead of this service; nil: they are its own.
 	Limiter Limiter
+	// Vault keeps what must not stand in the database in clear; nil: it does.
+	Vault Vault
 	// BootDeadline is how long a boot may take; 0: ten minutes.
 	BootDeadline time.Duration
 }

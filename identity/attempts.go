@@ -209,7 +209,7 @@ func (s *Service) account(ctx context.Context, ref Ref, u User, found bool) stri
 // the same; only who knows the password learns that it expired.
 func (s *Service) provePassword(ctx context.Context, ref Ref, u User, found bool, password string) (User, error) {
 	at := auth.AttemptOf(ctx)
-	if at.UserID, at.UserName, at.DomainID = ref.ID, ref.Name, ""; found {
+	if found { // what names nobody may be a secret in the wrong place
 		at.UserID, at.UserName, at.DomainID = u.ID, u.Name, u.DomainID
 	}
 	account := s.account(ctx, ref, u, found)

@@ -30,7 +30,7 @@ func (s *Service) byTOTP(ctx context.Context, p Proof, _ Ask, c *Claims) error {
 		return err
 	}
 	at := auth.AttemptOf(ctx)
-	if at.UserID, at.UserName = p.TOTPUser.ID, p.TOTPUser.Name; found {
+	if found {
 		at.UserID, at.UserName, at.DomainID = u.ID, u.Name, u.DomainID
 	}
 	give, err := s.throttle.take(at, "totp\x00"+s.account(ctx, *p.TOTPUser, u, found))

@@ -254,6 +254,7 @@ func (s *Service) removeUser(ctx context.Context, tx *db.Tx, e *effects, id stri
 // after it expired; it needs no token.
 func (s *Service) ChangePassword(ctx context.Context, id, original, password string) error {
 	ctx, at := auth.Attempted(ctx)
+	at.Methods = []string{"password"}
 	u, found, err := s.tables.Users.Get(ctx, s.db, id)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func told(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxTold)]
 // acted hands the act over when the answer is out.
 func (c *call) acted(w *answer, r *http.Request) {
 	at := c.attempt
-	if c.principal == nil && !at.Proving && at.UserID == "" || at.Unrecorded {
+	if c.principal == nil && !at.Proving && len(at.Methods) == 0 || at.Unrecorded {
 		return
 	}
 	var values map[string]string

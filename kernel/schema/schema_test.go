@@ -80,7 +80,7 @@ func TestMessages(t *testing.T) {
 		{"user name", "keystone", "POST /v3/users", "", `{"user":{"name":""}}`,
 			"Invalid input for field/attribute name. Value: . '' should be non-empty"},
 		{"user password", "keystone", "POST /v3/users", "", `{"user":{"name":"a","password":17}}`,
-			"Invalid input for field/attribute password. Value: 17. 17 is not of type 'string', 'null'"},
+			"Invalid input for field/attribute password. Value: ***. '***' is not of type 'string', 'null'"},
 		{"token scope in a word", "keystone", "POST /v3/auth/tokens", "", `{"auth":{"identity":{"methods":["password"]},"scope":"unscoped"}}`, ""},
 		{"token without methods", "keystone", "POST /v3/auth/tokens", "", `{"auth":{"identity":{}}}`,
 			"Invalid input for field/attribute identity. Value: {}. 'methods' is a required property"},

@@ -118,16 +118,16 @@ func keyword(e *jsonschema.ValidationError) string {
 // messages reach logs.
 var secrets = map[string]bool{
 	"password": true, "original_password": true, "adminPass": true, "secret": true, "passcode": true,
-	"blob": true, "auth_password": true, "auth_key": true, "token": true, "user_data": true,
+	"blob": true, "auth_password": true, "auth_key": true, "token": true, "user_data": true, "admin_pass": true,
+	"private_key": true, "client_secret": true, "personality": true, "contents": true, "assertion": true,
 }
 
-// redact blanks a value that is a secret, or holds one.
+// redact blanks a value that is a secret, or holds one. What stands under a
+// secret's name is taken for one whatever its type: a password in a list is one.
 func redact(path []string, v any) any {
 	for _, seg := range path {
-		if secrets[seg] {
-			if _, isText := v.(string); isText {
-				return "***"
-			}
+		if secrets[seg] && v != nil {
+			return "***"
 		}
 	}
 	switch v := v.(type) {

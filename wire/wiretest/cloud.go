@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,6 +25,7 @@ import (
 // Cloud is a running cloud. It ends with its test.
 type Cloud struct {
 	T       testing.TB
+	Data    string // its directory
 	System  *wire.System
 	access  wire.Access
 	commits atomic.Int64
@@ -34,6 +36,12 @@ type Cloud struct {
 // requests leave them.
 func Open(t testing.TB, settings map[string]string) *Cloud {
 	t.Helper()
+	return OpenLogged(t, settings, t.Output())
+}
+
+// OpenLogged is Open with a place for the log.
+func OpenLogged(t testing.TB, settings map[string]string, log io.Writer) *Cloud {
+	t.Helper()
 	dir := t.TempDir()
 	flags := map[string]string{"hypervisor": "fake", "sqlite_sync": "off", "password_cost": "4", "demo": "false", "log_level": "error"}
 	for name, value := range settings {
@@ -43,9 +51,9 @@ func Open(t testing.TB, settings map[string]string) *Cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cloud{T: t}
+	c := &Cloud{T: t, Data: dir}
 	rarely := time.Hour
-	c.System, err = wire.Open(t.Context(), wire.Options{Data: dir, Config: cfg, Version: "test", NoListen: true, LogTo: t.Output(),
+	c.System, err = wire.Open(t.Context(), wire.Options{Data: dir, Config: cfg, Version: "test", NoListen: true, LogTo: log,
 		Every:  agent.Intervals{Check: rarely, Observe: rarely, Heartbeat: rarely, Resync: rarely, Sweep: rarely},
 		Commit: func(commit func() error) error { c.commits.Add(1); return commit() }})
 	if err != nil {
