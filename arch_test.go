@@ -30,7 +30,7 @@ var rooms = []struct{ folder, may string }{
 	{"reconcile/...", "reconcile/... kernel/..."},
 	{"hostapi", "kernel/fault"},
 	{"agent/...", "agent/... hostapi kernel/..."},
-	{"driver/...", "driver/... agent/... hostapi kernel/... image volume volume/volumetest image/imagetest objectstore objectstore/objectstoretest"},
+	{"driver/...", "driver/... agent/... hostapi kernel/... image image/inspect volume volume/volumetest image/imagetest objectstore objectstore/objectstoretest"},
 	{"volume", "image saga reconcile hostapi kernel/..."},
 	{"compute", "placement image network volume identity saga reconcile hostapi kernel/..."},
 	{"volume/archive", ""},

@@ -78,7 +78,7 @@ func (a *Agent) checkImage(ctx context.Context, image hostapi.DiskImage) (*answe
 		return nil, fault.New(fault.CodeAgentImageUnavailable, "The image service answered %d for image %s.", ans.StatusCode, image.ID)
 	case seen.Status != "active":
 		return nil, fault.New(fault.CodeAgentImageUnavailable, "Image %s is %s, not active.", image.ID, seen.Status)
-	case seen.Algo == "sha512" && !strings.EqualFold(seen.Hash, image.SHA512):
+	case seen.Algo != "" && !strings.EqualFold(seen.Hash, image.SHA512):
 		return nil, fault.New(fault.CodeAgentImageUnavailable, "Image %s has other data now than when the server was asked for.", image.ID)
 	}
 	return ans, nil

@@ -53,7 +53,7 @@ type Disk struct {
 type DiskImage struct {
 	ID     string `json:"id"`
 	Format string `json:"format"`  // raw or qcow2, as declared by the image and checked at upload
-	SHA512 string `json:"sha512"`  // hex digest of the stored bytes; the host verifies what it downloads
+	SHA512 string `json:"sha512"`  // hex digest of the stored bytes, SHA-512 or, where the image service is set to it, SHA-256; the host verifies what it downloads
 	Bytes  int64  `json:"bytes"`   // stored size
 	MinMiB int64  `json:"min_mib"` // virtual size, rounded up
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
@@ -15,8 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"altostack/driver/qcow2"
 	"altostack/hostapi"
+	"altostack/image/inspect"
 	"altostack/kernel/fault"
 )
 
@@ -30,7 +31,7 @@ const digestInName = 32
 // base answers where the image is or would be.
 func (d *Disks) base(image hostapi.DiskImage) (string, error) {
 	if !safeDigest.MatchString(image.SHA512) {
-		return "", fault.New(fault.CodeAgentImageUnavailable, "Image %s has no SHA-512 digest.", image.ID)
+		return "", fault.New(fault.CodeAgentImageUnavailable, "Image %s has no digest.", image.ID)
 	}
 	if image.Format != "raw" && image.Format != "qcow2" {
 		return "", fault.New(fault.CodeAgentImageUnavailable, "Image %s has format %s; hosts start guests from raw and qcow2.", image.ID, image.Format)
@@ -80,12 +81,8 @@ func (d *Disks) Store(ctx context.Context, image hostapi.DiskImage, r io.Reader)
 	if err := copyVerified(ctx, tmp, r, image); err != nil {
 		return err
 	}
-	if image.Format == "qcow2" {
-		// The image service checked this at upload; a host that believes headers
-		// checks again.
-		if h, err := qcow2.ReadHeader(tmp.Name()); err != nil || h.Backing != "" || h.DataFile {
-			return fault.Because(err, fault.CodeAgentImageCorrupt, "Image %s is not a qcow2 image that stands alone.", image.ID)
-		}
+	if err := standsAlone(tmp, image); err != nil {
+		return err
 	}
 	if err := errors.Join(tmp.Chmod(0o400), tmp.Sync()); err != nil {
 		return err
@@ -99,6 +96,21 @@ func (d *Disks) Store(ctx context.Context, image hostapi.DiskImage, r io.Reader)
 	return errors.Join(syncDir(d.path("cache")), d.evict())
 }
 
+// standsAlone refuses bytes that are not what their format says, or that would
+// open something else. The image service checked this when they arrived; a host
+// whose hypervisor believes headers checks again.
+func standsAlone(f *os.File, image hostapi.DiskImage) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	var refused *fault.Fault
+	if _, err = inspect.File(image.Format, "bare", f, st.Size()); errors.As(err, &refused) {
+		return fault.Because(err, fault.CodeAgentImageCorrupt, "Image %s is not a %s image that stands alone.", image.ID, image.Format)
+	}
+	return err
+}
+
 // copyVerified copies and hashes, and stops as soon as more comes than the
 // image has.
 func copyVerified(ctx context.Context, w io.Writer, r io.Reader, image hostapi.DiskImage) error {
@@ -106,6 +118,9 @@ func copyVerified(ctx context.Context, w io.Writer, r io.Reader, image hostapi.D
 		r = io.LimitReader(r, image.Bytes+1)
 	}
 	sum := sha512.New()
+	if len(image.SHA512) == hex.EncodedLen(sha256.Size) {
+		sum = sha256.New() // the image service is set to SHA-256
+	}
 	// Neither side may take a shortcut around the buffer or the hash.
 	to := struct{ io.Writer }{io.MultiWriter(w, sum)}
 	if _, err := io.CopyBuffer(to, &checked{ctx, r}, make([]byte, 1<<20)); err != nil {

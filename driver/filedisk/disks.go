@@ -54,7 +54,7 @@ var _ agent.Disks = (*Disks)(nil)
 var (
 	safeID     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,63}$`)
 	safeDisk   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-	safeDigest = regexp.MustCompile(`^[0-9a-f]{128}$`)
+	safeDigest = regexp.MustCompile(`^([0-9a-f]{64}|[0-9a-f]{128})$`) // SHA-256, SHA-512
 )
 
 // Open makes the directories that are missing and clears what was half made.

@@ -145,6 +145,9 @@ func (b *Backend) fill(ctx context.Context, to *os.File, s volume.DiskSpec) erro
 	case s.ImagePath == "":
 		return nil // zeroes
 	case s.ImageFormat == "raw":
+		if err := standsAlone(s.ImagePath, "raw"); err != nil {
+			return err
+		}
 		return b.copy(ctx, to, s.ImagePath, "")
 	case s.ImageFormat == "qcow2":
 		return b.convert(ctx, to, s.ImagePath)

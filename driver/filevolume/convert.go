@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"altostack/driver/qcow2"
+	"altostack/image/inspect"
 	"altostack/kernel/fault"
 )
 
@@ -25,9 +25,8 @@ const (
 // it is believed: formats are named, a backing file is ruled out, and an image
 // whose bytes would come from another file is refused before the program runs.
 func (b *Backend) convert(ctx context.Context, to *os.File, image string) error {
-	h, err := qcow2.ReadHeader(image)
-	if err != nil || h.Backing != "" || h.DataFile {
-		return fault.Because(err, fault.CodeFilevolumeBadSource, "The image is not a qcow2 image that stands alone.")
+	if err := standsAlone(image, "qcow2"); err != nil {
+		return err
 	}
 	from, err := json.Marshal(map[string]any{"driver": "qcow2", "backing": nil,
 		"file": map[string]string{"driver": "file", "filename": image}})
@@ -51,6 +50,26 @@ func (b *Backend) convert(ctx context.Context, to *os.File, image string) error 
 		return fault.Because(errors.Join(err, errors.New(said.String())), fault.CodeFilevolumeBadSource, "The image cannot be unpacked.")
 	}
 	return nil
+}
+
+// standsAlone refuses an image that is not what its format says, or that would
+// open something else. It was checked when it arrived; what is about to be opened
+// as root is checked again.
+func standsAlone(path, format string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	var refused *fault.Fault
+	if _, err = inspect.File(format, "bare", f, st.Size()); errors.As(err, &refused) {
+		return fault.Because(err, fault.CodeFilevolumeBadSource, "The image is not a %s image that stands alone.", format)
+	}
+	return err
 }
 
 func limit(pid int) error {
