@@ -18,7 +18,7 @@ import (
 // rooms says what each folder may import of our own code, first match wins. A
 // trailing /... is a whole folder. {x} is any service.
 var rooms = []struct{ folder, may string }{
-	{"cmd/altostack", "wire image/metadefs image/catalogue client bench hostapi kernel/..."},
+	{"cmd/altostack", "wire audit image/metadefs image/catalogue client bench hostapi kernel/..."},
 	{"wire/...", "*"},
 	{"e2e/...", "*"},
 	{"client", ""},
@@ -49,7 +49,7 @@ var rooms = []struct{ folder, may string }{
 	{"identity/ldap/ldaptest", ""},
 	{"{x}/store", "{x} {x}/metadefs saga kernel/... placement"},
 	{"objectstore/s3", "objectstore kernel/..."},
-	{"{x}/api", "{x} {x}/metadefs {x}/console saga hostapi kernel/..."},
+	{"{x}/api", "{x} {x}/signing {x}/metadefs {x}/console saga hostapi kernel/..."},
 	{"{x}/flow", "{x} {x}/store saga reconcile hostapi kernel/..."},
 	{"{x}/data", ""},
 	{"objectstore/manifest", ""},
@@ -171,6 +171,10 @@ func TestDocs(t *testing.T) {
 			used.Write(data)
 		}
 	}
+	answered, words := map[string]bool{}, tests.String()
+	for _, name := range regexp.MustCompile(`\bCode[A-Z]\w*`).FindAllString(used.String(), -1) {
+		answered[name] = true
+	}
 	for i, line := range strings.Split(strings.TrimSpace(string(codes)), "\n") {
 		code, _, _ := strings.Cut(line, "\t")
 		if i == 0 {
@@ -180,10 +184,10 @@ func TestDocs(t *testing.T) {
 		for _, w := range strings.FieldsFunc(code, func(r rune) bool { return r == '.' || r == '_' || r == '-' }) {
 			constant += strings.ToUpper(w[:1]) + w[1:]
 		}
-		if !regexp.MustCompile(`\b` + constant + `\b`).MatchString(used.String()) {
+		if !answered[constant] {
 			t.Errorf("code %s is never answered", code)
 		}
-		if !strings.Contains(tests.String(), constant) && !strings.Contains(tests.String(), code) {
+		if !strings.Contains(words, constant) && !strings.Contains(words, code) {
 			t.Logf("code %s has no test that provokes it", code)
 		}
 	}
