@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("these scripts program the host's network and so need root")
 	}
-	for _, program := range []string{"qemu-system-x86_64", "nft", "ip", "openstack", "swift", "rclone", "curl"} {
+	for _, program := range []string{"qemu-system-x86_64", "nft", "ip", "openstack", "swift", "rclone", "s3cmd", "curl"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("%s is missing: 'tools/setup run demo test' installs it", program)
 		}
