@@ -102,7 +102,7 @@ func (r walked) headers(p *wiretest.Project) []string {
 	switch r.Method + " " + r.Path {
 	case "PATCH /v2/images/{image_id}":
 		h = append(h, "Content-Type", "application/openstack-images-v2.1-json-patch")
-	case "PUT /v2/images/{image_id}/file":
+	case "PUT /v2/images/{image_id}/file", "PUT /v2/images/{image_id}/stage":
 		h = append(h, "Content-Type", "application/octet-stream")
 	}
 	return h

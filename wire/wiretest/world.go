@@ -154,3 +154,26 @@ func publicKey() string {
 	field := func(b []byte) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...) }
 	return "ssh-ed25519 " + base64.StdEncoding.EncodeToString(append(field([]byte("ssh-ed25519")), field(pub)...))
 }
+
+// Outsider is a user of project A with a role that no rule names.
+func (w *World) Outsider() *Person {
+	w.T.Helper()
+	role := w.Admin.Must(201, "POST", "/identity/v3/roles", M{"role": M{"name": "onlooker"}}).Str("role.id")
+	user := w.Admin.Must(201, "POST", "/identity/v3/users", M{"user": M{"name": "outsider", "password": passphrase}}).Str("user.id")
+	w.Admin.Must(204, "PUT", "/identity/v3/projects/"+w.A.IDs["project"]+"/users/"+user+"/roles/"+role, nil)
+	return w.Login("outsider", passphrase, w.A.Name)
+}
+
+// Again logs a person of the world in anew, whose token died; one who is gone
+// stays without.
+func (w *World) Again(p *Person) *Person {
+	w.T.Helper()
+	names := map[string]string{w.A.Member.UserID: "member", w.A.Reader.UserID: "reader", w.A.Manager.UserID: "manager"}
+	if p == w.Admin {
+		return w.Cloud.Admin()
+	}
+	if role, known := names[p.UserID]; known {
+		return w.Login(w.A.Name+"-"+role, passphrase, w.A.Name)
+	}
+	return p
+}
