@@ -23,6 +23,9 @@ func (s *System) openObjects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := s.objectRates(); err != nil {
+		return err
+	}
 	s.objects = objectstore.New(objectstore.Config{DB: s.db, Store: objectstorage.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
 		Policies: policies})
 	s.objects.AddCheck(s.objects.CheckQuotas)
@@ -36,8 +39,24 @@ func (s *System) openObjects(ctx context.Context) error {
 // hold what no table would let through.
 func (s *System) objectHandler(metrics *rest.Metrics) http.Handler {
 	a := objectapi.New(objectapi.Config{Service: s.objects, Tokens: s.identity, Clock: s.clock, IDs: s.ids, Log: s.log, Metrics: metrics, Audit: s.audit, Mount: objectMount})
-	a.Add(feature.New(s.objects, objectMount).All()...)
+	features := feature.New(s.objects, objectMount)
+	if rates, err := s.objectRates(); err == nil && rates.Some() {
+		a.Add(features.RateLimit(rates, s.clock))
+	}
+	a.Add(features.All()...)
 	return a.Handler()
+}
+
+func (s *System) objectRates() (r feature.Rates, err error) {
+	c := s.opt.Config
+	r.Account, r.Wait = float64(c.Int("object_container_changes")), c.Duration("object_rate_wait")
+	if r.Container, err = feature.ParseSteps(c.String("object_write_rates")); err != nil {
+		return r, fmt.Errorf("object_write_rates: %w", err)
+	}
+	if r.Listing, err = feature.ParseSteps(c.String("object_listing_rates")); err != nil {
+		return r, fmt.Errorf("object_listing_rates: %w", err)
+	}
+	return r, nil
 }
 
 // objectLoops keep the object store true to its rows.

@@ -44,7 +44,7 @@ func (f *Features) checkTempURL(c *api.Call, _ string) (bool, error) {
 	r := signed.Request{Method: c.R.Method, Account: c.Account, Container: c.Container, Object: c.Object, Query: c.Query, Client: client(c.R), Now: c.Now, Mounts: f.mounts}
 	g, err := r.Check(keys)
 	if err != nil || c.Object == "" && !staticweb.SiteOf(con.Meta).On() {
-		return false, api.Refuse(http.StatusUnauthorized, "401 Unauthorized: Temp URL invalid\n")
+		return false, fault.New(fault.CodeObjectstoreBadSignature, "401 Unauthorized: Temp URL invalid\n").WithExtra("told", true)
 	}
 	if c.R.Method != http.MethodGet && c.R.Method != http.MethodHead {
 		for _, name := range signed.Forbidden {
@@ -174,7 +174,7 @@ func refusedForm(err error) (status int, message string, other error) {
 	var no signed.UnauthorizedError
 	switch {
 	case errors.As(err, &no):
-		return 0, "", api.Refuse(http.StatusUnauthorized, "FormPost: %s", title(string(no)))
+		return 0, "", fault.New(fault.CodeObjectstoreBadSignature, "FormPost: %s", title(string(no))).WithExtra("told", true)
 	case errors.As(err, &bad) && bad == "max file count exceeded":
 		return http.StatusBadRequest, string(bad), nil
 	case errors.As(err, &bad):
