@@ -89,7 +89,7 @@ func TestScripts(t *testing.T) {
 			"capture": cmdCapture, "retry": cmdRetry, "becomes": cmdBecomes, "vnc": cmdWebSocket, "trace29": cmdTrace29,
 			"provider": cmdProvider, "browse": cmdBrowse, "slapd": cmdSlapd, "expand": cmdExpand,
 			"hurt": cmdHurt, "hold": cmdHold, "held": cmdHeld, "whole": cmdWhole, "kills": cmdKills, "clear": cmdClear, "pid": cmdPid,
-			"tree": cmdTree, "random": cmdRandom, "blobs": cmdBlobs,
+			"tree": cmdTree, "random": cmdRandom, "blobs": cmdBlobs, "web": cmdWeb,
 		},
 	})
 }
