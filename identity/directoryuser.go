@@ -3,6 +3,8 @@ package identity
 import (
 	"context"
 	"errors"
+
+	"altostack/kernel/auth"
 )
 
 // freshen reads a directory's user anew, with its groups, if what is known of it is
@@ -72,6 +74,11 @@ func (s *Service) userInDirectory(ctx context.Context, domainID, name string) (u
 	if err != nil || d == nil || name == "" {
 		return u, false, err
 	}
+	give, err := s.throttle.take(auth.AttemptOf(ctx), "") // who failed too often does not get to ask
+	if err != nil {
+		return u, false, err
+	}
+	give()
 	rows, _, err := d.Users(ctx, Find{Name: name})
 	if err != nil {
 		return u, false, s.directoryDown(ctx, domainID, err)

@@ -47,7 +47,18 @@ func (s *Service) issueSaid(ctx context.Context, provider, protocol string, ask 
 	if r == nil || !r.Knows(provider) {
 		return nil, s.refusedProvider(ctx, protocol, refuse("the configuration has no section federation.%s", provider))
 	}
+	// Counted before the provider is asked, so that nobody makes us ask without end.
+	ctx, at := auth.Attempted(ctx)
+	give, err := s.throttle.take(at, "")
+	if err != nil {
+		return nil, err
+	}
+	at.Drawn = true
 	claims, err := ask(r)
+	if !errors.Is(err, ErrNotVouched) {
+		give()
+		at.Drawn = false
+	}
 	switch {
 	case errors.Is(err, ErrNotVouched):
 		return nil, s.refusedProvider(ctx, protocol, refuse("identity provider %s: %v", provider, err))

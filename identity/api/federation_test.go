@@ -19,11 +19,15 @@ import (
 
 // issuer stands for the providers that the operator configured: a bearer token is
 // the JSON of its claims.
-type issuer struct{ down bool }
+type issuer struct {
+	down  bool
+	asked int
+}
 
 func (i *issuer) Knows(provider string) bool { return provider != "unknown" }
 
 func (i *issuer) Bearer(_ context.Context, provider, token string) (map[string]any, error) {
+	i.asked++
 	if i.down {
 		return nil, errors.New("connection refused")
 	}
@@ -466,5 +470,20 @@ func TestFederationHasTheDocumentedMembers(t *testing.T) {
 		"federated-unscoped-token-response":        c.bearer(201, `{"sub":"ann","groups":["devs"]}`),
 	} {
 		t.Run(name, func(t *testing.T) { documented(t, name, a) })
+	}
+}
+
+// TestProvidersAreNotAskedWithoutEnd: who fails too often is told so before the
+// provider is asked again.
+func TestProvidersAreNotAskedWithoutEnd(t *testing.T) {
+	c, _, party := federated(t)
+	c.cloud.Change(t, func(cfg *identity.Config) { cfg.Limits = identity.Limits{PerAddress: 5} })
+	c = over(t, c.cloud)
+	last := 0
+	for range 20 {
+		last = c.attempt(acmeAuth, "", "Authorization", "Bearer forged").status
+	}
+	if last != 429 || party.asked > 6 {
+		t.Errorf("status %d, the provider was asked %d times", last, party.asked)
 	}
 }
