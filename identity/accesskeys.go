@@ -63,12 +63,16 @@ func (s *Service) issueSigned(ctx context.Context, access string, holds func(sec
 	if err := s.catchUp(ctx); err != nil {
 		return nil, err
 	}
+	at := auth.AttemptOf(ctx)
+	at.Proving, at.Methods = true, []string{"ec2credential"}
 	revision := s.revision.Load()
 	pair, err := s.accessKey(ctx, access)
 	if err != nil {
 		return nil, err
 	}
+	at.UserID = pair.UserID
 	if err := holds(pair.Secret); err != nil {
+		at.Why = err.Error()
 		return nil, unauthenticated(err)
 	}
 	c, err := s.claimsOf(ctx, pair)
@@ -83,6 +87,7 @@ func (s *Service) issueSigned(ctx context.Context, access string, holds func(sec
 	if err != nil {
 		return nil, unauthenticated(err)
 	}
+	at.UserName, at.DomainID, at.ProjectID, at.AuditID = t.User.Name, t.User.DomainID, t.Scope.ProjectID, t.AuditIDs[0]
 	s.timings.note(t.AuditIDs[0], start, s.clock.Now().Sub(start))
 	return t, nil
 }

@@ -209,7 +209,7 @@ func federatedView(all []identity.FederatedUser) []object {
 func (a *API) assertedRoutes() []rest.Route {
 	const item = protocolsPath + "/{protocol_id}/auth"
 	return []rest.Route{
-		rest.On("GET "+item, "", a.bearer).Open(),
+		rest.On("GET "+item, "", a.bearer).Open().Proves(),
 		rest.On("POST "+item, "", a.bearer).Open().Stream(),
 	}
 }
