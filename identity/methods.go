@@ -31,10 +31,19 @@ func (s *Service) methodTable() map[string]method {
 // HasMethod tells whether clients may authenticate by a method of this name.
 func (s *Service) HasMethod(name string) bool { return s.methods[name] != nil }
 
+// maxMethods bounds what a proof may name.
+const maxMethods = 16
+
 // authenticate runs every method of a proof, which must agree on the user.
 func (s *Service) authenticate(ctx context.Context, p Proof, a Ask) (Claims, error) {
 	c := Claims{Revision: s.revision.Load()}
-	for _, name := range p.Methods {
+	if len(p.Methods) > maxMethods {
+		return c, refuse("%d methods are too many", len(p.Methods))
+	}
+	for i, name := range p.Methods {
+		if slices.Contains(p.Methods[:i], name) { // asked again and again, it costs once
+			continue
+		}
 		by := s.methods[name]
 		if by == nil {
 			return c, refuse("method %q is not supported", name)

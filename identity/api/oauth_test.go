@@ -1,15 +1,15 @@
 package api_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
-
-	"crypto/hmac"
-	"crypto/sha1"
 )
 
 // program is a client of OAuth, which signs its requests.
@@ -202,4 +202,10 @@ func TestOAuth2(t *testing.T) {
 	}
 	post(401, "grant_type=client_credentials", "nosuch", "x")
 	post(401, "grant_type=client_credentials", "", "")
+}
+
+func sign256(text, secret string) string {
+	m := hmac.New(sha256.New, []byte(secret))
+	m.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(m.Sum(nil))
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -42,7 +43,7 @@ type signedRequest struct {
 
 func readSigned(r *http.Request) (signedRequest, error) {
 	var body signedBody
-	if len(rest.RawBody(r)) == 0 {
+	if empty := bytes.TrimSpace(rest.RawBody(r)); len(empty) == 0 || string(empty) == "{}" {
 		return signedRequest{}, fault.New(fault.CodeIdentityInvalid, "request must include a request body")
 	}
 	if err := rest.Decode(r, "", &body); err != nil {
