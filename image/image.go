@@ -88,6 +88,11 @@ type Limits struct {
 	ImageBytes    int64 // of one image
 	ProjectBytes  int64 // of a project's images together
 	ProjectImages int
+	// ProjectUploads bounds uploads and imports under way, ProjectStaged the bytes
+	// that lie in the staging area.
+	ProjectUploads int
+	ProjectStaged  int64
+	PerImage       *PerImage // nil: the defaults
 }
 
 // Used is how much a project has of what Limits bound.
@@ -270,7 +275,10 @@ func (s *Service) drawn(scope auth.Scope, spec Spec) (Image, error) {
 	if img.Owner != scope.ProjectID && !scope.All && !scope.IsAdmin() {
 		return Image{}, fault.New(fault.CodeImageForbidden, "You are not permitted to create images owned by '%s'.", img.Owner)
 	}
-	return img, img.validate()
+	if err := img.validate(); err != nil {
+		return img, err
+	}
+	return img, s.perImage().check(Image{}, img)
 }
 
 func (s *Service) insert(ctx context.Context, tx *db.Tx, img Image) error {
@@ -317,6 +325,9 @@ func (s *Service) Update(ctx context.Context, scope auth.Scope, id string, chang
 		img.keep(was)
 		img.Tags = tidyTags(img.Tags)
 		if err := img.validate(); err != nil {
+			return err
+		}
+		if err := s.perImage().check(was, img); err != nil {
 			return err
 		}
 		if err := was.mayBecome(img); err != nil {

@@ -216,6 +216,9 @@ func (s *Service) launch(ctx context.Context, tx *db.Tx, scope auth.Scope, img I
 	if req.Method != "copy-image" {
 		img.Status = Importing
 	}
+	if err := exceeds("locations", len(img.Locations), len(img.Locations)+len(stores), s.perImage().Locations); err != nil {
+		return err
+	}
 	for _, store := range stores {
 		img.Locations = append(img.Locations, Location{Store: store, URL: state.locationURL()})
 	}

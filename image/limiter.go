@@ -45,6 +45,12 @@ func (s *Service) bounds(ctx context.Context, r db.Reader, projectID string) (ma
 	if n := s.limits.ProjectBytes; n > 0 {
 		out[LimitSize] = n / mib
 	}
+	if n := s.limits.ProjectUploads; n > 0 {
+		out[LimitUploading] = int64(n)
+	}
+	if n := s.limits.ProjectStaged; n > 0 {
+		out[LimitStaged] = n / mib
+	}
 	return out, nil
 }
 
@@ -60,9 +66,6 @@ const mib = 1 << 20
 // may, or has what it may have already. to is Saving, or Uploading into the
 // staging area.
 func (s *Service) checkUpload(ctx context.Context, tx *db.Tx, owner string, to Status) error {
-	if s.limiter == nil {
-		return nil
-	}
 	bounds, err := s.bounds(ctx, tx, owner)
 	if err != nil {
 		return err

@@ -65,6 +65,9 @@ func (s *Service) AddMember(ctx context.Context, scope auth.Scope, id, member st
 		} else if is {
 			return fault.New(fault.CodeImageMemberExists, "The target member %s is already associated with image %s.", member, id)
 		}
+		if err := s.checkMembers(ctx, tx, id); err != nil {
+			return err
+		}
 		return s.store.SaveMember(ctx, tx, m)
 	})
 	return m, err

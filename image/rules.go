@@ -3,7 +3,6 @@ package image
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"altostack/kernel/fault"
 	"altostack/kernel/id"
@@ -16,10 +15,8 @@ var (
 )
 
 const (
-	maxName       = 255
-	maxProperties = 128
-	maxTags       = 128
-	maxValue      = 65535 // bytes of one property's value
+	maxName  = 255
+	maxValue = 65535 // bytes of one property's value
 
 	// reservedPrefix starts the names of properties that only the service sets.
 	reservedPrefix = "os_glance"
@@ -55,18 +52,6 @@ func (i *Image) validate() error {
 }
 
 func (i *Image) validateLists() error {
-	own := 0
-	for name := range i.Properties {
-		if !strings.HasPrefix(name, reservedPrefix) {
-			own++
-		}
-	}
-	if own > maxProperties {
-		return fault.New(fault.CodeImageTooLarge, "The limit has been exceeded on the number of allowed image properties. Attempted: %d, Maximum: %d", own, maxProperties).WithHint("Remove properties.")
-	}
-	if len(i.Tags) > maxTags {
-		return fault.New(fault.CodeImageTooLarge, "The limit has been exceeded on the number of allowed image tags. Attempted: %d, Maximum: %d", len(i.Tags), maxTags).WithHint("Remove tags.")
-	}
 	for name, v := range i.Properties {
 		if len(name) > maxName || name == "" {
 			return invalid("Custom property should not be greater than 255 characters.")

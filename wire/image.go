@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"altostack/image"
 	"altostack/image/fetch"
 	imagestore "altostack/image/store"
+	"altostack/kernel/config"
 )
 
 // openImage makes the image service with its stores.
@@ -29,7 +31,7 @@ func (s *System) openImage(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("image staging: %w", err)
 	}
-	c := image.Config{DB: s.db, Store: imagestore.New(), Stores: stores, Staging: staging, Clock: s.clock, IDs: s.ids, Log: s.log, Limiter: s.imageLimiter(),
+	c := image.Config{DB: s.db, Store: imagestore.New(), Stores: stores, Staging: staging, Clock: s.clock, IDs: s.ids, Log: s.log, Limiter: s.imageLimiter(), Limits: imageLimits(cfg),
 		HashAlgo: cfg.String("image_hash"), ShowLocations: cfg.Bool("image_locations"),
 		Import: image.ImportConfig{Clouds: remoteglance.New(s.imageEndpoint), To: cfg.String("image_convert_to"), Deadline: cfg.Duration("image_import_deadline")}}
 	if cfg.String("image_web_ports") != "" {
@@ -44,6 +46,9 @@ func (s *System) openImage(ctx context.Context) error {
 	}
 	if c.Cache, err = fileblobs.Open(s.dir.File("image-cache")); err != nil {
 		return fmt.Errorf("image cache: %w", err)
+	}
+	if err := s.imageProtections(); err != nil {
+		return err
 	}
 	s.image = image.New(c)
 	s.image.Run(s.sagas)
@@ -129,4 +134,30 @@ func (s *System) imageEndpoint(ctx context.Context, region, kind string) (string
 		}
 	}
 	return "", nil
+}
+
+// imageLimits are the limits that settings give.
+func imageLimits(cfg *config.Config) image.Limits {
+	const mib = 1 << 20
+	return image.Limits{ImageBytes: int64(cfg.Int("image_size_cap")), ProjectBytes: int64(cfg.Int("image_size_total")) * mib, ProjectImages: cfg.Int("image_count_total"),
+		ProjectUploads: cfg.Int("image_count_uploading"), ProjectStaged: int64(cfg.Int("image_stage_total")) * mib,
+		PerImage: &image.PerImage{Properties: cfg.Int("image_property_quota"), Tags: cfg.Int("image_tag_quota"), Members: cfg.Int("image_member_quota"), Locations: cfg.Int("image_location_quota")}}
+}
+
+// imageProtections reads who may touch which properties of images, if the operator
+// says so.
+func (s *System) imageProtections() error {
+	path := s.opt.Config.String("property_protection_file")
+	if path == "" {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("property_protection_file: %w", err)
+	}
+	defer f.Close()
+	if s.protections, err = image.ReadProtections(f, s.opt.Config.String("property_protection_rule_format")); err != nil {
+		return fmt.Errorf("property_protection_file %s: %w", path, err)
+	}
+	return nil
 }

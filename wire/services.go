@@ -180,7 +180,7 @@ func (s *System) tables() []Table {
 	return []Table{
 		{"keystone", "/identity", identityapi.New(s.identity).Routes()},
 		{"placement", "/placement", placementapi.New(s.placement).Routes()},
-		{"glance", "/image", append(imageapi.New(s.image).Routes(), imageapi.NewMetadefs(s.metadefs).Routes()...)},
+		{"glance", "/image", append(imageapi.New(s.image).Protect(s.protections).Routes(), imageapi.NewMetadefs(s.metadefs).Routes()...)},
 		{"neutron", "/network", networkapi.New(s.network).Routes()},
 		{"cinder", "/volume", volumeapi.New(s.volume).Routes()},
 		{"nova", "/compute", append(computeapi.New(s.compute).Routes(), s.passedOn()...)},

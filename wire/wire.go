@@ -100,6 +100,9 @@ type System struct {
 	access    identity.Access
 	stops     []func()
 
+	// protections say who may touch which properties of images; nil: nothing is protected.
+	protections *image.Protections
+
 	handler   http.Handler
 	localHost string // host:port in URLs of calls inside this process
 	publicURL string
