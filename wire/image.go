@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"altostack/driver/fileblobs"
+	"altostack/driver/objectblobs"
 	"altostack/driver/qemuimg"
 	"altostack/driver/remoteglance"
 	"altostack/driver/s3blobs"
@@ -80,7 +81,7 @@ func words(text string) []string {
 }
 
 // imageStores opens what the setting image_stores names: file, NAME=file:/directory,
-// NAME=s3://bucket@host:port or NAME=s3+http://…. The first one is the default.
+// NAME=objects (our own object store), NAME=s3://bucket@host:port or NAME=s3+http://…. The first one is the default.
 func (s *System) imageStores(ctx context.Context) ([]image.Place, error) {
 	var out []image.Place
 	for i, word := range words(s.opt.Config.String("image_stores")) {
@@ -92,13 +93,15 @@ func (s *System) imageStores(ctx context.Context) ([]image.Place, error) {
 			err = fmt.Errorf("%q cannot be the name of a store", name)
 		case where == "" && name == "file":
 			p.Blobs, err = fileblobs.Open(s.dir.File("images"))
+		case where == "objects":
+			p.Type, p.Blobs = "swift", objectblobs.New(s.objects)
 		case strings.HasPrefix(where, "file:/"):
 			p.Blobs, err = fileblobs.Open(strings.TrimPrefix(where, "file:"))
 		case strings.HasPrefix(where, "s3://"), strings.HasPrefix(where, "s3+http://"):
 			p.Type, p.Remote = "s3", true
 			p.Blobs, err = s.s3Store(ctx, where)
 		default:
-			err = fmt.Errorf("%q is not file, NAME=file:/directory or NAME=s3://bucket@host", word)
+			err = fmt.Errorf("%q is not file, NAME=file:/directory, NAME=objects or NAME=s3://bucket@host", word)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("image_stores: %w", err)

@@ -68,15 +68,15 @@ func (s *System) openServices(ctx context.Context) error {
 		return err
 	}
 	s.placement = placement.New(placement.Config{DB: s.db, Store: placementstore.New(), Clock: s.clock, IDs: s.ids, Randomize: true})
+	if err := s.openObjects(ctx); err != nil {
+		return err
+	}
 	if err := s.openImage(ctx); err != nil {
 		return err
 	}
 	s.metadefs = metadefs.New(metadefs.Config{DB: s.db, Store: imagestore.NewMetadefs(), Clock: s.clock, IDs: s.ids})
 	s.network = network.New(network.Config{DB: s.db, Store: networkstore.New(s.db), Clock: s.clock, IDs: s.ids, Log: s.log,
 		Physical: []string{physicalNetwork}, Rewire: s.rewire, Limiter: s.networkLimiter()})
-	if err := s.openObjects(ctx); err != nil {
-		return err
-	}
 	if err := s.openVolume(ctx); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ var Keys = []Key{
 	{Name: "authorization_ttl", Default: "0", Meaning: "minutes for which groups that an identity provider vouches for hold beyond the token, where the provider sets nothing", check: whole(0, 525600)},
 	{Name: "boot_deadline", Default: "5m", Meaning: "time after which a server that is not ACTIVE is undone and put to ERROR", check: duration},
 	{Name: "demo", Default: "true", Meaning: "make the demo project with its networks, flavors and image at first start", check: boolean},
-	{Name: "image_stores", Default: "file", Meaning: "where images are kept, with commas, the first one by default: file, NAME=file:/directory, NAME=s3://bucket@host:port/prefix, NAME=s3+http://…"},
+	{Name: "image_stores", Default: "file", Meaning: "where images are kept, with commas, the first one by default: file, NAME=file:/directory, NAME=objects (the cloud's own object store), NAME=s3://bucket@host:port/prefix, NAME=s3+http://…"},
 	{Name: "image_s3_access_key", Default: "", Meaning: "access key of the S3 stores of images"},
 	{Name: "image_s3_secret_key", Default: "", Meaning: "secret key of the S3 stores of images", Secret: true},
 	{Name: "image_hash", Default: "sha512", Meaning: "algorithm of new images' os_hash_value: sha512 or sha256", check: oneOf("sha512", "sha256")},
