@@ -46,7 +46,6 @@ var notHere = map[string]string{
 	".user.federated[].protocols":               "likewise",
 	".user.federated[].protocols[].protocol_id": "likewise",
 	".user.federated[].protocols[].unique_id":   "likewise",
-	".groups[].membership_expires_at":           "only of memberships that an identity provider vouches for",
 	".role_assignments[].role.domain.id":        "only of a domain's roles",
 	".role_assignments[].role.domain.name":      "likewise",
 	".versions.values[].links[].type":           "of version 2.0, which is gone",

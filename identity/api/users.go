@@ -93,7 +93,11 @@ func (a *API) groupsOfUser(w http.ResponseWriter, r *http.Request, scope auth.Sc
 	if err != nil {
 		return err
 	}
-	return many(w, r, "groups", rows, more, groupView)
+	return many(w, r, "groups", rows, more, func(r *http.Request, g identity.Group) object {
+		v := groupView(r, g)
+		v["membership_expires_at"] = nil // these are the lasting ones
+		return v
+	})
 }
 
 func (a *API) projectsOfUser(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
