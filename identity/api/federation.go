@@ -210,7 +210,7 @@ func (a *API) assertedRoutes() []rest.Route {
 	const item = protocolsPath + "/{protocol_id}/auth"
 	return []rest.Route{
 		rest.On("GET "+item, "", a.bearer).Open().Proves(),
-		rest.On("POST "+item, "", a.bearer).Open().Stream(),
+		rest.On("POST "+item, "", a.bearer).Open().Stream().Proves(),
 	}
 }
 

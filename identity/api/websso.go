@@ -50,7 +50,7 @@ func (a *API) ssoRoutes() []rest.Route {
 	var routes []rest.Route
 	for _, method := range []string{"GET ", "POST "} {
 		routes = append(routes,
-			rest.On(method+ssoPath+"/websso/{protocol_id}", "", a.ssoAnywhere).Open().Stream(),
+			rest.On(method+ssoPath+"/websso/{protocol_id}", "", a.ssoAnywhere).Open().Stream().Proves(),
 			rest.On(method+ssoPath+"/identity_providers/{idp_id}/protocols/{protocol_id}/websso", "", a.sso).Open().Stream().Proves())
 	}
 	return routes

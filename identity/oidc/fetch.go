@@ -160,7 +160,7 @@ var errCannotAsk = errors.New("the provider's keys cannot be fetched")
 
 // verify answers the payload of a token that one of the keys signed.
 func (k *keySet) verify(ctx context.Context, token string) ([]byte, error) {
-	jws, err := jose.ParseSigned(token, algorithms)
+	jws, err := jose.ParseSignedCompact(token, algorithms)
 	if err != nil {
 		return nil, err
 	}
