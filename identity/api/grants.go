@@ -82,15 +82,21 @@ func (a *API) listAssignments(w http.ResponseWriter, r *http.Request, scope auth
 		UserID: q.Get("user.id"), GroupID: q.Get("group.id"), RoleID: q.Get("role.id"), ProjectID: q.Get("scope.project.id"), DomainID: q.Get("scope.domain.id"),
 		System: q.Has("scope.system"), Effective: flag("effective"), Subtree: flag("include_subtree"), InheritedOnly: q.Get("scope.OS-INHERIT:inherited_to") == "projects",
 	}
-	switch {
-	case ask.Effective && ask.GroupID != "":
-		return fault.New(fault.CodeIdentityInvalid, "Combining effective and group filter will always result in an empty list.")
-	case ask.Subtree && ask.ProjectID == "":
-		return fault.New(fault.CodeIdentityInvalid, "scope.project.id must be specified if include_subtree is also specified")
-	case ask.ProjectID != "" && ask.DomainID != "":
-		return fault.New(fault.CodeIdentityInvalid, "Specify a domain or project, not both")
-	case ask.UserID != "" && ask.GroupID != "":
-		return fault.New(fault.CodeIdentityInvalid, "Specify a user or group, not both")
+	for _, wrong := range []struct {
+		is   bool
+		what string
+	}{
+		{ask.Effective && ask.GroupID != "", "Combining effective and group filter will always result in an empty list."},
+		{ask.Effective && ask.InheritedOnly && ask.DomainID != "", "Combining effective, domain and inherited filters will always result in an empty list."},
+		{ask.Subtree && ask.ProjectID == "", "scope.project.id must be specified if include_subtree is also specified"},
+		{ask.ProjectID != "" && ask.DomainID != "", "Specify a domain or project, not both"},
+		{ask.System && ask.DomainID != "", "Specify system or domain, not both"},
+		{ask.System && ask.ProjectID != "", "Specify system or project, not both"},
+		{ask.UserID != "" && ask.GroupID != "", "Specify a user or group, not both"},
+	} {
+		if wrong.is {
+			return fault.New(fault.CodeIdentityInvalid, "%s", wrong.what)
+		}
 	}
 	if ask.Subtree {
 		scope.Rule = "identity:list_role_assignments_for_tree"

@@ -28,3 +28,14 @@ func TestListsOfPages(t *testing.T) {
 		t.Errorf("pages show %d of %s", len(seen), all.text)
 	}
 }
+
+func TestFiltersOfAssignmentsThatExcludeEachOther(t *testing.T) {
+	c := serve(t)
+	admin := c.admin()
+	for _, q := range []string{
+		"effective&group.id=g", "effective&scope.domain.id=default&scope.OS-INHERIT:inherited_to=projects", "include_subtree", "scope.domain.id=d&scope.project.id=p",
+		"scope.system=all&scope.domain.id=d", "scope.system=all&scope.project.id=p", "user.id=u&group.id=g",
+	} {
+		admin.do("GET /v3/role_assignments?"+q, 400, "")
+	}
+}
