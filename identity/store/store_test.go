@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -96,6 +97,7 @@ func TestEveryKindIsKept(t *testing.T) {
 		more.Unrestricted, more.RuleIDs = true, []string{"x"}
 		keeps(t, d, k.AppCreds, "c", cred, more)
 		keeps(t, d, k.AccessRules, "a", identity.AccessRule{ID: "a", UserID: "u", Service: "s", Method: "GET", Path: "/"}, identity.AccessRule{ID: "a", UserID: "u", Service: "s", Method: "PUT", Path: "/x"})
+		keeps(t, d, k.EndpointGroups, "g", identity.EndpointGroup{ID: "g", Name: "g", Filters: map[string]string{"interface": "public"}}, identity.EndpointGroup{ID: "g", Name: "h", Description: "x", Filters: map[string]string{}})
 		keeps(t, d, k.Credentials, "c", identity.Credential{ID: "c", UserID: "u", Type: "t", Blob: "b"}, identity.Credential{ID: "c", UserID: "u", ProjectID: "a", Type: "t", Blob: "c", Extra: x})
 		keeps(t, d, k.Policies, "p", identity.PolicyBlob{ID: "p", Type: "t", Blob: `"b"`}, identity.PolicyBlob{ID: "p", Type: "t", Blob: "{}", Extra: x})
 		keeps(t, d, k.RegisteredLimits, "l", identity.RegisteredLimit{ID: "l", ServiceID: "s", ResourceName: "n"}, identity.RegisteredLimit{ID: "l", ServiceID: "s", RegionID: "r", ResourceName: "n", DefaultLimit: 5, Description: "x"})
@@ -211,6 +213,44 @@ func TestRevisionsAndRevocations(t *testing.T) {
 		})
 		if rows, err := s.Revocations(t.Context(), d); err != nil || len(rows) != 0 {
 			t.Errorf("forgotten: %v: %v", rows, err)
+		}
+	})
+}
+
+// What ties an endpoint to projects and policies goes with each end.
+func TestTiesOfEndpointsFollow(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB, s *store.Store) {
+		plant(t, d, s)
+		k := s.Tables()
+		write(t, d, func(ctx context.Context, tx *db.Tx) error {
+			return errors.Join(k.Services.Insert(ctx, tx, identity.CatalogService{ID: "s", Type: "t"}),
+				k.Endpoints.Insert(ctx, tx, identity.Endpoint{ID: "e", ServiceID: "s", Interface: "public", URL: "u"}),
+				k.EndpointGroups.Insert(ctx, tx, identity.EndpointGroup{ID: "g", Name: "g"}),
+				k.DomainConfigs.Insert(ctx, tx, identity.DomainSettings{DomainID: "d", Sealed: "s"}),
+				k.Policies.Insert(ctx, tx, identity.PolicyBlob{ID: "p", Type: "t", Blob: `""`}),
+				k.ProjectEndpoints.Insert(ctx, tx, identity.ProjectEndpoint{ProjectID: "c", EndpointID: "e"}),
+				k.ProjectEndpointGroups.Insert(ctx, tx, identity.ProjectEndpointGroup{ProjectID: "c", GroupID: "g"}),
+				k.PolicyAssociations.Insert(ctx, tx, identity.PolicyAssociation{PolicyID: "p", ServiceID: "s", RegionID: "r"}))
+		})
+		if v, found, err := k.DomainConfigs.Get(t.Context(), d, "d"); err != nil || !found || v.Sealed != "s" {
+			t.Errorf("configuration: %+v %t %v", v, found, err)
+		}
+		if err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return k.ProjectEndpoints.Insert(ctx, tx, identity.ProjectEndpoint{ProjectID: "c", EndpointID: "e"})
+		}); !db.IsUnique(err) {
+			t.Errorf("twice: %v", err)
+		}
+		write(t, d, func(ctx context.Context, tx *db.Tx) error {
+			_, first := k.Services.Remove(ctx, tx, identity.Is("id", "s"))
+			_, second := k.EndpointGroups.Remove(ctx, tx, identity.Is("id", "g"))
+			_, third := k.Policies.Remove(ctx, tx, identity.Is("id", "p"))
+			return errors.Join(first, second, third)
+		})
+		endpoints, err := k.ProjectEndpoints.List(t.Context(), d)
+		groups, gerr := k.ProjectEndpointGroups.List(t.Context(), d)
+		places, perr := k.PolicyAssociations.List(t.Context(), d)
+		if err := errors.Join(err, gerr, perr); err != nil || len(endpoints)+len(groups)+len(places) != 0 {
+			t.Errorf("left: %v %v %v (%v)", endpoints, groups, places, err)
 		}
 	})
 }
