@@ -122,3 +122,15 @@ func noSeparator(name string) error {
 	}
 	return nil
 }
+
+// KnownAs narrows a list to the users whom providers know by these conditions on
+// idp_id, protocol_id and unique_id.
+func (s *Service) KnownAs(ctx context.Context, l List, match ...Match) (List, error) {
+	rows, err := s.tables.FederatedUsers.List(ctx, s.db, match...)
+	ids := []string{}
+	for _, f := range rows {
+		ids = append(ids, f.UserID)
+	}
+	l.Match = append(l.Match, Match{Column: "id", Op: OpIn, Value: ids})
+	return l, err
+}

@@ -243,3 +243,21 @@ func (a *API) writeAway(ctx context.Context, b *bytes.Buffer) error {
 	b.Write(text)
 	return err
 }
+
+// usersKnown is userList with the filters by what identity providers know users by.
+func (a *API) usersKnown(r *http.Request) (identity.List, error) {
+	l, err := userList(r)
+	if err != nil {
+		return l, err
+	}
+	var known []identity.Match
+	for _, name := range []string{"idp_id", "protocol_id", "unique_id"} {
+		if q := r.URL.Query(); q.Has(name) {
+			known = append(known, identity.Is(name, q.Get(name)))
+		}
+	}
+	if known == nil {
+		return l, nil
+	}
+	return a.svc.KnownAs(r.Context(), l, known...)
+}

@@ -123,6 +123,28 @@ func TestFederatedTokens(t *testing.T) {
 	if a := admin.do("GET /v3/users?name=ann", 200, ""); a.str("users.0.id") != id {
 		t.Errorf("by name: %s", a.text)
 	}
+	for query, n := range map[string]int{"idp_id=acme": 1, "unique_id=ann": 1, "idp_id=acme&protocol_id=openid&unique_id=ann": 1, "idp_id=none": 0, "unique_id=bob": 0} {
+		if a := admin.do("GET /v3/users?"+query, 200, ""); len(a.at("users").([]any)) != n {
+			t.Errorf("%s: %s", query, a.text)
+		}
+	}
+	t.Run("a user made here that a provider knows", func(t *testing.T) {
+		body := `{"user":{"name":"cy","domain_id":"default","password":"p","federated":[{"idp_id":"acme","protocols":[{"protocol_id":"openid","unique_id":"cy"}]}]}}`
+		made := admin.do("POST /v3/users", 201, body)
+		if made.str("user.federated.0.protocols.0.unique_id") != "cy" {
+			t.Errorf("made: %s", made.text)
+		}
+		if a := c.bearer(201, `{"sub":"cy"}`); a.str("token.user.id") != made.str("user.id") || a.str("token.user.name") != "cy" {
+			t.Errorf("by the provider: %s", a.text)
+		}
+		c.do("POST /v3/auth/tokens", 201, passwordBody("cy", "p", ""))
+		admin.do("POST /v3/users", 409, strings.Replace(body, `"name":"cy"`, `"name":"di"`, 1))
+		admin.do("POST /v3/users", 400, strings.Replace(strings.Replace(body, `"name":"cy"`, `"name":"di"`, 1), "acme", "none", 1))
+		admin.do("PATCH /v3/users/"+made.str("user.id"), 200, `{"user":{"federated":[]}}`)
+		if a := c.bearer(201, `{"sub":"cy"}`); a.str("token.user.id") == made.str("user.id") {
+			t.Errorf("still known: %s", a.text)
+		}
+	})
 	t.Run("a restart keeps tokens", func(t *testing.T) {
 		c.cloud.Forget(t)
 		if p, err := c.cloud.Service.Validate(t.Context(), scoped.header.Get("X-Subject-Token")); err != nil || len(p.VouchedGroups) != 1 {

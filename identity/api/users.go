@@ -60,7 +60,7 @@ func userList(r *http.Request) (identity.List, error) {
 func (a *API) userRoutes() []rest.Route {
 	routes := crud[identity.User]{
 		path: "/v3/users", member: "user", plural: "users", filters: userFilters, view: userView,
-		query: userList, list: a.svc.Users,
+		query: a.usersKnown, list: a.svc.Users,
 		create: a.svc.CreateUser,
 		get:    a.svc.User,
 		update: a.svc.UpdateUser,
