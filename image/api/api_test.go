@@ -26,6 +26,7 @@ import (
 	"altostack/kernel/id"
 	"altostack/kernel/policy"
 	"altostack/kernel/rest"
+	"altostack/saga"
 )
 
 // tokens are personas: role@project.
@@ -51,6 +52,12 @@ type cloud struct {
 
 func newCloud(t testing.TB, limits image.Limits) *cloud {
 	t.Helper()
+	return newSite(t, image.Config{Limits: limits})
+}
+
+// newSite is a cloud with what cfg adds.
+func newSite(t testing.TB, cfg image.Config) *cloud {
+	t.Helper()
 	d := dbtest.SQLite(t)
 	if err := d.Migrate(t.Context(), "image", store.Migrations()); err != nil {
 		t.Fatal(err)
@@ -60,7 +67,19 @@ func newCloud(t testing.TB, limits image.Limits) *cloud {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	s := image.New(image.Config{DB: d, Store: store.New(), Blobs: blobs, Clock: clock.Real{}, IDs: id.Random{}, Log: log, Limits: limits})
+	cfg.DB, cfg.Store, cfg.Blobs, cfg.Clock, cfg.IDs, cfg.Log = d, store.New(), blobs, clock.Real{}, id.Random{}, log
+	s := image.New(cfg)
+	if cfg.Staging != nil {
+		if err := d.Migrate(t.Context(), "saga", saga.Migrations()); err != nil {
+			t.Fatal(err)
+		}
+		e := saga.New(saga.Config{DB: d, Clock: clock.Real{}, IDs: id.Random{}, Log: log, Alone: true})
+		s.Run(e)
+		if err := e.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Close)
+	}
 	engine, err := policy.Service("glance", nil)
 	if err != nil {
 		t.Fatal(err)

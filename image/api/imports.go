@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"altostack/image"
@@ -153,6 +154,69 @@ func viewLocations(img image.Image) []locationView {
 		out = append(out, v)
 	}
 	return out
+}
+
+// relocate carries out what a patch says of locations, after all else.
+func (a *API) relocate(r *http.Request, scope auth.Scope, img image.Image, ops []operation) (image.Image, error) {
+	for _, op := range ops {
+		if op.name != "locations" {
+			continue
+		}
+		if err := a.moveLocation(r, scope, img, op); err != nil {
+			return img, err
+		}
+		var err error
+		if img, err = a.images.Get(r.Context(), scope, img.ID); err != nil {
+			return img, err
+		}
+	}
+	return img, nil
+}
+
+func (a *API) mayLocate(op operation) error {
+	if a.images.ShowsLocations() {
+		return nil
+	}
+	return forbidden("It's not allowed to %s locations if locations are invisible.", map[string]string{"add": "add", "remove": "remove", "replace": "update"}[op.op])
+}
+
+func (a *API) moveLocation(r *http.Request, scope auth.Scope, img image.Image, op operation) error {
+	if op.op == "remove" {
+		_, scope, err := a.may(r, scope, "delete_image_location")
+		if err != nil {
+			return err
+		}
+		at, err := strconv.Atoi(op.at)
+		if err != nil {
+			return invalid("Invalid position for removing a location.")
+		}
+		return a.images.RemoveLocation(r.Context(), scope, img.ID, at)
+	}
+	_, scope, err := a.may(r, scope, "set_image_location")
+	if err != nil {
+		return err
+	}
+	type location struct {
+		URL   string        `json:"url"`
+		Claim image.Digests `json:"validation_data"`
+	}
+	var list []location
+	if op.op == "add" {
+		list = make([]location, 1)
+		err = json.Unmarshal(op.value, &list[0])
+	} else {
+		err = json.Unmarshal(op.value, &list)
+	}
+	switch {
+	case err != nil:
+		return invalid("Provided object does not match schema 'location': a location has a 'url'")
+	case len(list) == 0:
+		return forbidden("Cannot set locations to empty list.")
+	case len(list) > 1:
+		return invalid("One location is taken at a time.")
+	}
+	_, err = a.images.AddLocation(r.Context(), scope, img.ID, list[0].URL, list[0].Claim)
+	return err
 }
 
 func (a *API) locations(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {

@@ -23,6 +23,7 @@ const (
 // operation is one step of a patch on one field.
 type operation struct {
 	op, name string
+	at       string // within name: the position of a location
 	value    json.RawMessage
 	strict   bool // draft 4: adding what exists is a conflict
 }
@@ -38,6 +39,12 @@ func (a *API) update(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 			return err
 		}
 		for _, op := range ops {
+			if op.name == "locations" { // comes after all else, if it may
+				if err := a.mayLocate(op); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := op.apply(img, scope, a.protected); err != nil {
 				return err
 			}
@@ -49,6 +56,9 @@ func (a *API) update(w http.ResponseWriter, r *http.Request, scope auth.Scope) e
 		}
 		return nil
 	})
+	if err == nil {
+		out, err = a.relocate(r, scope, out, ops)
+	}
 	if err != nil {
 		return err
 	}
@@ -116,6 +126,10 @@ func operationOf(m map[string]json.RawMessage, draft4 bool) (operation, error) {
 		o.value = value
 	} else if o.op != "remove" {
 		return o, invalid(`Operation "%s" requires a member named "value".`, o.op)
+	}
+	if o.name == "locations" { // whether they can be changed the service knows
+		_, o.at, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+		return o, nil
 	}
 	return o, checkName(o.name)
 }

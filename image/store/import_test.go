@@ -271,6 +271,9 @@ func TestStoresThatFail(t *testing.T) {
 		if img, task = s.imported(s.create("raw").ID, all); img.Status != image.Queued || !strings.Contains(task.Message, "None of the uploads finished!") {
 			t.Errorf("%+v %+v", img, task)
 		}
+		if rows, err := saga.Of(t.Context(), s.db, img.ID); err != nil || rows[0].Fault == nil || rows[0].Fault.Code != fault.CodeImageImportFailed {
+			t.Errorf("%+v %v", rows, err)
+		}
 		all.Stores = []string{"nowhere"}
 		if _, err := s.Import(t.Context(), alice, img.ID, all); !fault.Has(err, fault.CodeImageNoStore) {
 			t.Error(err)
