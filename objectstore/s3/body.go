@@ -137,7 +137,7 @@ func (p *payload) described(put *objectstore.Put) {
 
 // expected refuses what has no length or is too long, before a byte is read.
 func (c *call) expected(p *payload) error {
-	if p.length < 0 && len(c.r.TransferEncoding) == 0 {
+	if p.length <= 0 && p.chunks == nil && len(c.r.TransferEncoding) == 0 && c.r.Header.Get("Content-Length") == "" {
 		return refusal("MissingContentLength")
 	}
 	if p.length > c.svc.Limits().ObjectBytes {

@@ -144,7 +144,7 @@ func (c *call) fill(out *listing, con objectstore.Container, marker string, most
 			continue
 		}
 		o := e.Item
-		one := content{Key: encode(o.Name), LastModified: isoTime(o.UpdatedAt), ETag: quoted(o.ETag), Size: o.Size, StorageClass: "STANDARD"}
+		one := content{Key: encode(o.Name), LastModified: isoTime(o.UpdatedAt), ETag: quoted(etag(o.Kind, o.ETag)), Size: o.Size, StorageClass: "STANDARD"}
 		if owners {
 			one.Owner = &who
 		}
@@ -226,7 +226,7 @@ func (c *call) listVersions() error {
 func (c *call) versionLine(o objectstore.Object, encode func(string) string) version {
 	v := version{XMLName: xml.Name{Local: "DeleteMarker"}, Key: encode(o.Name), VersionID: o.Version(), IsLatest: o.Latest, LastModified: isoTime(o.UpdatedAt), Owner: c.owner()}
 	if !o.Marker {
-		v.XMLName.Local, v.ETag, v.Size, v.StorageClass = "Version", quoted(o.ETag), &o.Size, "STANDARD"
+		v.XMLName.Local, v.ETag, v.Size, v.StorageClass = "Version", quoted(etag(o.Kind, o.ETag)), &o.Size, "STANDARD"
 	}
 	return v
 }

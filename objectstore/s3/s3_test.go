@@ -39,11 +39,16 @@ const secret = "s3cr3t"
 type keys struct{}
 
 func (keys) S3Key(_ context.Context, access string) (string, *auth.Principal, error) {
+	access, restricted := strings.CutPrefix(access, "restricted-")
 	role, project, ok := strings.Cut(access, "@")
 	if !ok {
 		return "", nil, fault.New(fault.CodeAuthUnauthenticated, "no such key")
 	}
-	return secret, &auth.Principal{UserID: access, ProjectID: project, ProjectName: project, Roles: []string{role}}, nil
+	p := &auth.Principal{UserID: access, ProjectID: project, ProjectName: project, Roles: []string{role}}
+	if restricted {
+		p.AccessRules = []auth.AccessRule{{Service: "object-store", Method: "GET", Path: "/v1/AUTH_alice/bkt/**"}}
+	}
+	return secret, p, nil
 }
 
 type world struct {
@@ -51,7 +56,16 @@ type world struct {
 	svc *objectstore.Service
 	url string
 	api *s3.API
+	// ahead is by how much the server's clock is ahead.
+	ahead time.Duration
+	blobs *fileobjects.Store
 }
+
+// Now makes a world a clock.
+func (w *world) Now() time.Time { return time.Now().Add(w.ahead) }
+
+// After implements clock.Clock.
+func (w *world) After(d time.Duration) (<-chan time.Time, func()) { return clock.Real{}.After(d) }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -69,7 +83,8 @@ func newWorld(t *testing.T) *world {
 	if err := svc.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, svc: svc, api: s3.New(s3.Config{Service: svc, Keys: keys{}, Clock: clock.Real{}, IDs: id.Random{}, Log: log, Domain: "s3.test", Preflight: []string{"https://app.example"}})}
+	w := &world{T: t, svc: svc, blobs: backend}
+	w.api = s3.New(s3.Config{Service: svc, Keys: keys{}, Clock: w, IDs: id.Random{}, Log: log, Domain: "s3.test", Preflight: []string{"https://app.example"}})
 	server := httptest.NewServer(w.api.Handler())
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -590,4 +605,80 @@ func TestOthersAreToldApart(t *testing.T) {
 	w.code(c.SetBucketPolicy(ctx, "bkt", "{}"), "NotImplemented")
 	_, err = c.GetBucketEncryption(ctx, "bkt")
 	w.code(err, "ServerSideEncryptionConfigurationNotFoundError")
+}
+
+func TestTimes(t *testing.T) {
+	w := newWorld(t)
+	c, ctx := w.client(alice), t.Context()
+	w.must(c.MakeBucket(ctx, "bkt", minio.MakeBucketOptions{}))
+	w.putText(c, "bkt", "k", "x")
+	link, err := c.PresignedGetObject(ctx, "bkt", "k", time.Minute, nil)
+	w.must(err)
+	for _, tt := range []struct {
+		ahead      time.Duration
+		link, code string
+	}{
+		{0, "", ""},
+		{10 * time.Minute, "Request has expired", ""},
+		{time.Hour, "Request has expired", "RequestTimeTooSkewed"},
+		{-time.Hour, "Request is not yet valid", "RequestTimeTooSkewed"},
+	} {
+		w.ahead = tt.ahead
+		resp, err := http.Get(link.String())
+		w.must(err)
+		body, err := io.ReadAll(resp.Body)
+		w.must(errors.Join(err, resp.Body.Close()))
+		if (resp.StatusCode == 200) != (tt.link == "") || !strings.Contains(string(body), tt.link) {
+			t.Errorf("%s ahead: the link: %d %s", tt.ahead, resp.StatusCode, body)
+		}
+		_, err = c.ListBuckets(ctx)
+		w.code(err, tt.code)
+	}
+}
+
+// TestRestrictedKey holds a request to the rules of the credential that its key
+// was made under, in Swift's terms.
+func TestRestrictedKey(t *testing.T) {
+	w := newWorld(t)
+	c, ctx := w.client(alice), t.Context()
+	w.must(c.MakeBucket(ctx, "bkt", minio.MakeBucketOptions{}))
+	w.putText(c, "bkt", "a/k", "x")
+	r := w.client("restricted-" + alice)
+	if got, err := w.getText(r, "bkt", "a/k", minio.GetObjectOptions{}); got != "x" || err != nil {
+		t.Error(got, err)
+	}
+	_, err := r.ListBuckets(ctx)
+	w.code(err, "AccessDenied")
+	w.code(r.RemoveObject(ctx, "bkt", "a/k", minio.RemoveObjectOptions{}), "AccessDenied")
+}
+
+// TestWhatIsRefusedLeavesNothing sends bytes that are not what was signed.
+func TestWhatIsRefusedLeavesNothing(t *testing.T) {
+	w := newWorld(t)
+	c, ctx := w.client(alice), t.Context()
+	w.must(c.MakeBucket(ctx, "bkt", minio.MakeBucketOptions{}))
+	swap := w.client(alice, func(o *minio.Options) {
+		o.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPut {
+				data, err := io.ReadAll(r.Body)
+				if err != nil {
+					return nil, err
+				}
+				r.Body = io.NopCloser(bytes.NewReader(bytes.Replace(data, []byte("honest"), []byte("forged"), 1)))
+			}
+			return http.DefaultTransport.RoundTrip(r)
+		})
+	})
+	_, err := swap.PutObject(ctx, "bkt", "k", strings.NewReader("honest text"), 11, minio.PutObjectOptions{})
+	w.code(err, "SignatureDoesNotMatch")
+	_, err = swap.PutObject(ctx, "bkt", "k", strings.NewReader("honest text"), 11, minio.PutObjectOptions{DisableContentSha256: true, SendContentMd5: true})
+	w.code(err, "BadDigest")
+	w.must(w.svc.Sweep(ctx))
+	n := 0
+	w.must(w.blobs.List(ctx, "", func(string) error { n++; return nil }))
+	if n != 0 {
+		t.Errorf("%d blobs are left", n)
+	}
+	_, err = w.getText(c, "bkt", "k", minio.GetObjectOptions{})
+	w.code(err, "NoSuchKey")
 }

@@ -182,7 +182,7 @@ func (c *call) source() (objectstore.Content, error) {
 	if con.Versioning != objectstore.VersioningOff {
 		c.w.Header().Set("X-Amz-Copy-Source-Version-Id", o.Version())
 	}
-	content, err := c.svc.Content(c.r.Context(), c.reader(), con, o)
+	content, err := c.content(con, o)
 	if err != nil {
 		return content, err
 	}
