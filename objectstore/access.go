@@ -1,6 +1,7 @@
 package objectstore
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -61,6 +62,31 @@ type Ask struct {
 	// Access is the account's own ACL (SystemAccess); empty: none.
 	Access  string
 	Referer string
+	// Names lets names of projects and users count in ACLs, where the caller's are
+	// of the default domain; without, only ids do. It is for accounts whose project
+	// is known to be of the default domain too: names are unique in a domain only.
+	Names bool
+}
+
+// DefaultDomain is the one whose names may stand in ACLs.
+const DefaultDomain = "default"
+
+// Decide answers Decide's question with what is known of the account: its own ACL,
+// and whether names may stand for ids there. The account is read only where the
+// question is not decided without.
+func (s *Service) Decide(ctx context.Context, a Ask) (Grant, error) {
+	a.Names, a.Access = false, ""
+	g := Decide(a)
+	if g.Allowed || a.Caller == nil {
+		return g, nil
+	}
+	account, found, err := s.store.Account(ctx, s.db, a.Account)
+	if err != nil || !found || !account.DeletedAt.IsZero() {
+		return g, err
+	}
+	a.Access = account.System[SystemAccess]
+	a.Names = account.System[SystemDomain] == DefaultDomain
+	return Decide(a), nil
 }
 
 // Decide answers whether a caller may do what it asks, by its roles, the account's
@@ -86,7 +112,7 @@ func decide(a Ask) Grant {
 	if p != nil && a.Need == DeleteAccount {
 		return Grant{}
 	}
-	if p != nil && acl.matches(p) {
+	if p != nil && acl.matches(p, a.Names) {
 		return Grant{Allowed: true}
 	}
 	if public, decided := acl.referred(a); decided && public {
@@ -119,7 +145,7 @@ func decideAccount(a Ask) (Grant, bool) {
 	if err != nil {
 		return Grant{}, false
 	}
-	has := func(list []string) bool { return ACL{Groups: list}.matches(a.Caller) }
+	has := func(list []string) bool { return ACL{Groups: list}.matches(a.Caller, a.Names) }
 	switch {
 	case has(access["admin"]):
 		return Grant{Allowed: true, Owner: true}, true
@@ -189,12 +215,12 @@ func ParseACL(text string) ACL {
 
 // matches reports whether project:user of the caller, by ids, names of the default
 // domain, or *, is in the list.
-func (a ACL) matches(p *auth.Principal) bool {
+func (a ACL) matches(p *auth.Principal, names bool) bool {
 	if p == nil || len(a.Groups) == 0 {
 		return false
 	}
 	projects, users := []string{p.ProjectID, "*"}, []string{p.UserID, "*"}
-	if p.ProjectDomainID == "default" && p.UserDomainID == "default" {
+	if names && p.ProjectDomainID == DefaultDomain && p.UserDomainID == DefaultDomain {
 		projects, users = append(projects, p.ProjectName), append(users, p.UserName)
 	}
 	for _, project := range projects {

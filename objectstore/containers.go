@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"altostack/kernel/auth"
 	"altostack/kernel/db"
 	"altostack/kernel/fault"
 )
@@ -51,6 +52,9 @@ func (s *Service) ensureAccount(ctx context.Context, tx *db.Tx, name string) (Ac
 		return a, false, nil
 	}
 	a = Account{Name: name, CreatedAt: s.Now(), UpdatedAt: s.Now(), Exists: true, Meta: map[string]string{}, System: map[string]string{}}
+	if p := auth.From(ctx); p != nil && AccountOf(p.ProjectID) == name && p.ProjectDomainID != "" {
+		a.System[SystemDomain] = p.ProjectDomainID
+	}
 	return a, true, s.store.SaveAccount(ctx, tx, a)
 }
 

@@ -119,6 +119,9 @@ const (
 	SystemWrite = "write" // ACL
 	// SystemAccess of an account is its ACL, in JSON.
 	SystemAccess = "access"
+	// SystemDomain of an account is the domain of its project, as far as it is
+	// known: who made the account was of the project.
+	SystemDomain = "domain"
 )
 
 // Usage of a container: Objects are those that a listing shows, Versions the

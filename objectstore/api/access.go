@@ -33,19 +33,8 @@ func (c *Call) Denied() error {
 	return Refuse(http.StatusForbidden, "")
 }
 
-// decide asks for the account's own ACL only where nothing else allows.
 func (c *Call) decide(ctx context.Context, account string, need objectstore.Need, acl string) (objectstore.Grant, error) {
-	ask := objectstore.Ask{Caller: c.Caller, Need: need, Account: account, ACL: acl, Referer: c.R.Referer()}
-	g := objectstore.Decide(ask)
-	if g.Allowed || c.Caller == nil {
-		return g, nil
-	}
-	a, err := c.Service.Account(ctx, account)
-	if err != nil || a.System[objectstore.SystemAccess] == "" {
-		return g, nil //nolint:nilerr // an account that is not there has no ACL
-	}
-	ask.Access = a.System[objectstore.SystemAccess]
-	return objectstore.Decide(ask), nil
+	return c.Service.Decide(ctx, objectstore.Ask{Caller: c.Caller, Need: need, Account: account, ACL: acl, Referer: c.R.Referer()})
 }
 
 // May answers whether the call's caller may read objects of a container: for

@@ -11,7 +11,7 @@ import (
 
 func (c *Call) checkAccountName() error {
 	if limit := c.Service.Limits().AccountName; len(c.Account) > limit {
-		return Refuse(http.StatusBadRequest, "Account name length of %d longer than %d", len(c.Account), limit)
+		return refusePage(http.StatusBadRequest, "Account name length of %d longer than %d", len(c.Account), limit)
 	}
 	return nil
 }
@@ -70,6 +70,9 @@ func (c *Call) accountHeaders(a objectstore.Account) {
 	h.Set("X-Timestamp", Timestamp(stamp))
 	h.Set("Accept-Ranges", "bytes")
 	writeMeta(h, "Account", a.Meta)
+	if domain := a.System[objectstore.SystemDomain]; domain != "" {
+		h.Set("X-Account-Project-Domain-Id", domain)
+	}
 	if access := a.System[objectstore.SystemAccess]; access != "" {
 		h.Set("X-Account-Access-Control", access)
 	}
@@ -135,6 +138,9 @@ func (c *Call) changeAccount(a *objectstore.Account) error {
 	a.Meta = objectstore.Merge(a.Meta, changes)
 	if err := checkTotal(a.Meta); err != nil {
 		return err
+	}
+	if p := c.Caller; p != nil && a.System[objectstore.SystemDomain] == "" && objectstore.AccountOf(p.ProjectID) == a.Name && p.ProjectDomainID != "" {
+		a.System = objectstore.Merge(a.System, map[string]string{objectstore.SystemDomain: p.ProjectDomainID})
 	}
 	if text, given := header(c.R.Header, "X-Account-Access-Control"); given && c.Grant.Owner {
 		access, err := objectstore.ParseAccess(text)

@@ -188,8 +188,11 @@ func (a *API) serveOther(c *Call, path string) error {
 	case "", "/v1", "/v1.0":
 		return Refuse(http.StatusPreconditionFailed, "Bad URL")
 	}
-	if v, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); strings.HasPrefix(v, "v") {
+	switch version, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); {
+	case version == "":
 		return Refuse(http.StatusNotFound, "")
+	case strings.Trim(rest, "/") != "":
+		return Refuse(http.StatusBadRequest, "")
 	}
 	return Refuse(http.StatusPreconditionFailed, "Bad URL")
 }
@@ -268,6 +271,11 @@ func Refuse(status int, format string, args ...any) error {
 	return fault.New(fault.CodeObjectstoreRefused, format, args...).WithExtra("status", status)
 }
 
+// refusePage is Refuse for the few texts that the original calls HTML.
+func refusePage(status int, format string, args ...any) error {
+	return fault.New(fault.CodeObjectstoreRefused, format, args...).WithExtra("status", status).WithExtra("content_type", "text/html; charset=UTF-8")
+}
+
 // told are codes whose message is answered; Swift's page says enough of others.
 var told = []fault.Code{fault.CodeObjectstoreRefused, fault.CodeObjectstoreBadName, fault.CodeObjectstoreTooLarge, fault.CodeObjectstoreAccountGone}
 
@@ -275,8 +283,13 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) int {
 	f := fault.From(err)
 	status := Status(f)
 	h := w.Header()
-	for _, name := range []string{"Location", "Content-Length", "Content-Type", "Etag", "Last-Modified", "Accept-Ranges"} {
+	for _, name := range []string{"Location", "Content-Length", "Content-Type"} {
 		h.Del(name)
+	}
+	if f.Extra["of"] == nil {
+		for _, name := range []string{"Etag", "Last-Modified", "Accept-Ranges"} {
+			h.Del(name)
+		}
 	}
 	if status == http.StatusUnauthorized {
 		realm := "unknown"
@@ -292,7 +305,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) int {
 			contentType = ct
 		}
 	}
-	if status == http.StatusNotModified || status == http.StatusPreconditionFailed && f.Extra["empty"] != nil {
+	if status == http.StatusNotModified || status == http.StatusPreconditionFailed && f.Extra["of"] != nil {
 		body = ""
 	}
 	_ = rest.WriteBytes(w, status, contentType, []byte(body))

@@ -250,7 +250,7 @@ func TestConstraints(t *testing.T) {
 		"designator":        {"PUT", acct + "/c", []string{"X-Container-Read: .what:x"}, 400, "Unknown designator '.what' in ACL: '.what:x'"},
 		"no referrer":       {"PUT", acct + "/c", []string{"X-Container-Read: .r:"}, 400, "No host/domain value after referrer designation in ACL: '.r:'"},
 		"bad URL":           {"GET", "/what", nil, 412, "Bad URL"},
-		"other version":     {"GET", "/v2/AUTH_p", nil, 404, ""},
+		"other version":     {"GET", "/v2/AUTH_p", nil, 400, ""},
 		"no destination":    {"COPY", acct + "/c/o", nil, 412, "Destination header required"},
 		"half destination":  {"COPY", acct + "/c/o", []string{"Destination: x"}, 412, "Destination header must be of the form <container name>/<object name>"},
 		"no method":         {"PATCH", acct + "/c/o", nil, 405, ""},

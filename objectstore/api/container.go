@@ -84,7 +84,7 @@ func (c *Call) putContainer() error {
 		return err
 	}
 	if limit := c.Service.Limits().ContainerName; len(c.Container) > limit {
-		return Refuse(http.StatusBadRequest, "Container name length of %d longer than %d", len(c.Container), limit)
+		return refusePage(http.StatusBadRequest, "Container name length of %d longer than %d", len(c.Container), limit)
 	}
 	policy, named, err := c.policy()
 	if err != nil {

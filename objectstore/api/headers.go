@@ -1,10 +1,10 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
-	"mime"
 	"net/http"
 	"path"
 	"slices"
@@ -146,8 +146,8 @@ func (c *Call) deleteAt() (int64, error) {
 	h := c.R.Header
 	now := float64(c.Now.UnixMicro()) / 1e6
 	if v := h.Get("X-Delete-After"); v != "" {
-		n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
-		if err != nil {
+		n, ok := seconds(v)
+		if !ok {
 			return 0, Refuse(http.StatusBadRequest, "Non-integer X-Delete-After")
 		}
 		at := int64(min(now+float64(n), 9999999999))
@@ -160,24 +160,35 @@ func (c *Call) deleteAt() (int64, error) {
 	if v == "" {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
-	if err != nil {
+	n, ok := seconds(v)
+	if !ok {
 		return 0, Refuse(http.StatusBadRequest, "Non-integer X-Delete-At")
 	}
-	if n = min(n, 9999999999); float64(n) <= now {
+	if float64(n) <= now {
 		return 0, Refuse(http.StatusBadRequest, "X-Delete-At in past")
 	}
 	return n, nil
+}
+
+// maxSeconds is the last time that Swift knows.
+const maxSeconds = 9999999999
+
+// seconds reads a whole number, however large.
+func seconds(v string) (int64, bool) {
+	n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		err = nil // at its bound
+	}
+	return max(min(n, maxSeconds), -1), err == nil
 }
 
 // contentType answers the type of an object that is written.
 func contentType(h http.Header, name string) (string, error) {
 	ct := h.Get("Content-Type")
 	if ct == "" || truthy(h.Get("X-Detect-Content-Type")) {
-		if ct = mime.TypeByExtension(path.Ext(name)); ct == "" {
+		if ct = types[strings.ToLower(path.Ext(name))]; ct == "" {
 			ct = "application/octet-stream"
 		}
-		ct, _, _ = strings.Cut(ct, "; charset=utf-8")
 	}
 	if !validUTF8(ct) {
 		return "", Refuse(http.StatusBadRequest, "Invalid Content-Type")

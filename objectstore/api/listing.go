@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"altostack/kernel/rest"
 	"altostack/objectstore"
@@ -90,7 +91,7 @@ func (c *Call) listing() (objectstore.Listing, error) {
 		l.Path = &path
 	}
 	for _, name := range []string{"prefix", "delimiter", "marker", "end_marker", "path"} {
-		if v := q.Get(name); v != "" && !validUTF8(v) {
+		if v := q.Get(name); !utf8.ValidString(v) {
 			return l, Refuse(http.StatusBadRequest, "\"%s\" parameter not valid UTF-8", name)
 		}
 	}

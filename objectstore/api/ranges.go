@@ -29,7 +29,8 @@ func (s span) header(size int64) string {
 // that means nothing and is passed over; no ranges then means that none can be
 // satisfied.
 func parseRanges(header string, size int64) (ranges []span, asked bool) {
-	set, is := strings.CutPrefix(strings.TrimSpace(header), "bytes=")
+	header = strings.ToLower(strings.NewReplacer(" ", "", "\t", "").Replace(header))
+	set, is := strings.CutPrefix(header, "bytes=")
 	if !is {
 		return nil, false
 	}

@@ -113,7 +113,7 @@ func (c *Call) Answer(content objectstore.Content) error {
 		return c.send(content, http.StatusOK, 0, content.Size)
 	case len(ranges) == 0:
 		c.W.Header().Set("Content-Range", "bytes */"+itoa(content.Size))
-		return Refuse(http.StatusRequestedRangeNotSatisfiable, "")
+		return fault.New(fault.CodeObjectstoreRefused, "").WithExtra("status", http.StatusRequestedRangeNotSatisfiable).WithExtra("of", true)
 	case len(ranges) == 1:
 		r := ranges[0]
 		c.W.Header().Set("Content-Range", r.header(content.Size))
@@ -148,8 +148,10 @@ func (c *Call) pour(r io.Reader, length int64) error {
 	return err
 }
 
+// precondition is the answer to a condition that does not hold; the object's headers
+// stay in it.
 func precondition() error {
-	return fault.New(fault.CodeObjectstoreRefused, "").WithExtra("status", http.StatusPreconditionFailed).WithExtra("empty", true)
+	return fault.New(fault.CodeObjectstoreRefused, "").WithExtra("status", http.StatusPreconditionFailed).WithExtra("of", true)
 }
 
 // conditions applies If-Match and its kin, in Swift's order: 304, 412, or 0 to go

@@ -173,6 +173,18 @@ func (c *Call) deleteObject() error {
 		return err
 	}
 	d := objectstore.Deletion{Version: c.VersionID()}
+	if v := c.R.Header.Get("X-If-Delete-At"); v != "" {
+		at, ok := seconds(v)
+		if !ok {
+			return Refuse(http.StatusBadRequest, "Bad X-If-Delete-At header value")
+		}
+		d.If = func(o objectstore.Object, found bool) error {
+			if found && o.DeleteAt != at {
+				return Refuse(http.StatusPreconditionFailed, "X-If-Delete-At and X-Delete-At do not match")
+			}
+			return nil
+		}
+	}
 	for _, f := range c.API.features {
 		if f.Delete == nil {
 			continue
