@@ -176,6 +176,20 @@ func (s *Service) limitsInDomain(ctx context.Context, domainID string, l List) (
 	return slices.DeleteFunc(rows, func(v Limit) bool { return v.DomainID != domainID && !inside[v.ProjectID] }), false, err
 }
 
+// LimitsOf answers the projects' own limits, by project.
+func (s *Service) LimitsOf(ctx context.Context, projects []Project) (map[string][]Limit, error) {
+	ids := make([]string, len(projects))
+	for i, p := range projects {
+		ids[i] = p.ID
+	}
+	rows, err := s.tables.Limits.List(ctx, s.db, Match{Column: "project_id", Op: OpIn, Value: ids})
+	out := map[string][]Limit{}
+	for _, v := range rows {
+		out[v.ProjectID] = append(out[v.ProjectID], v)
+	}
+	return out, err
+}
+
 // Limit answers one limit.
 func (s *Service) Limit(ctx context.Context, scope auth.Scope, id string) (v Limit, err error) {
 	return s.limit(ctx, s.db, scope, id)

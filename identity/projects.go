@@ -166,11 +166,19 @@ func (s *Service) CreateProject(ctx context.Context, scope auth.Scope, a Attrs) 
 	p.apply(a)
 	err = s.write(ctx, func(ctx context.Context, tx *db.Tx, _ *effects) error {
 		if err := s.checkPlace(ctx, tx, p); err != nil {
-			return err
+			return namedInBody(err)
 		}
 		return s.projects().insert(ctx, tx, p, "name "+p.Name+" at domain ID "+p.DomainID)
 	})
 	return p, err
+}
+
+// namedInBody turns the absence of what a body names into a bad request.
+func namedInBody(err error) error {
+	if fault.Has(err, fault.CodeIdentityNotFound) {
+		return fault.Because(err, fault.CodeIdentityInvalid, "%s", err.Error())
+	}
+	return err
 }
 
 // checkPlace looks at where in the tree a new project goes.

@@ -40,3 +40,23 @@ func TestLimitsOverHTTP(t *testing.T) {
 	admin.do("DELETE /v3/limits/"+other, 204, "")
 	admin.do("DELETE /v3/registered_limits/"+registered, 204, "")
 }
+
+func TestTreesShowLimits(t *testing.T) {
+	c := serve(t)
+	admin := c.admin()
+	service := admin.do("GET /v3/services?type=compute", 200, "").str("services.0.id")
+	admin.do("POST /v3/registered_limits", 201, `{"registered_limits":[{"service_id":"`+service+`","resource_name":"servers","default_limit":5}]}`)
+	child := admin.do("POST /v3/projects", 201, `{"project":{"name":"below","parent_id":"`+c.cloud.Access.AdminProjectID+`"}}`).str("project.id")
+	admin.do("PUT /v3/projects/"+child+"/users/"+c.cloud.Access.AdminUserID+"/roles/"+c.cloud.Role(t, "member"), 204, "")
+	admin.do("POST /v3/limits", 201, `{"limits":[{"service_id":"`+service+`","resource_name":"servers","resource_limit":2,"project_id":"`+child+`"}]}`)
+	a := admin.do("GET /v3/projects/"+c.cloud.Access.AdminProjectID+"?subtree_as_list&include_limits", 200, "")
+	if a.at("project.subtree.0.project.limits.0.resource_limit") != float64(2) {
+		t.Errorf("with limits: %s", a.text)
+	}
+	if a := admin.do("GET /v3/projects/"+c.cloud.Access.AdminProjectID+"?subtree_as_list", 200, ""); a.at("project.subtree.0.project.limits") != nil {
+		t.Errorf("without: %s", a.text)
+	}
+	for _, body := range []string{`"parent_id":"nowhere"`, `"domain_id":"nowhere"`} {
+		admin.do("POST /v3/projects", 400, `{"project":{"name":"x",`+body+`}}`)
+	}
+}

@@ -133,11 +133,25 @@ func (a *API) tree(r *http.Request, scope auth.Scope, p identity.Project, part s
 	if err != nil {
 		return nil, err
 	}
+	rows = slices.DeleteFunc(rows, func(p identity.Project) bool { return !reach[p.ID] }) // as the real service: only what the caller has a role in
+	limits, q := map[string][]identity.Limit{}, r.URL.Query()
+	withLimits := q.Has("include_limits") && truth(q.Get("include_limits"))
+	if withLimits {
+		if limits, err = a.svc.LimitsOf(r.Context(), rows); err != nil {
+			return nil, err
+		}
+	}
 	out := []object{}
 	for _, row := range rows {
-		if reach[row.ID] { // as the real service: only what the caller has a role in
-			out = append(out, object{"project": projectView(r, row)})
+		v := projectView(r, row)
+		if withLimits {
+			own := []object{}
+			for _, l := range limits[row.ID] {
+				own = append(own, limitView(r, l))
+			}
+			v["limits"] = own
 		}
+		out = append(out, object{"project": v})
 	}
 	return out, nil
 }
