@@ -233,3 +233,32 @@ func TestBadOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestEncrypted: the directory's certificate is verified, by StartTLS and ldaps.
+func TestEncrypted(t *testing.T) {
+	s, other := corp(t), ldaptest.Start(t)
+	for name, tt := range map[string]struct {
+		options map[string]any
+		works   bool
+	}{
+		"StartTLS":                       {map[string]any{"use_tls": true, "tls_cacertfile": s.CA}, true},
+		"StartTLS, an unknown authority": {map[string]any{"use_tls": true}, false},
+		"StartTLS, another authority":    {map[string]any{"use_tls": true, "tls_cacertfile": other.CA}, false},
+		"StartTLS, unverified":           {map[string]any{"use_tls": true, "tls_req_cert": "never"}, true},
+		"ldaps":                          {map[string]any{"url": s.TLS, "tls_cacertfile": s.CA}, true},
+		"ldaps, an unknown authority":    {map[string]any{"url": s.TLS}, false},
+		"ldaps, another name":            {map[string]any{"url": strings.Replace(s.TLS, "127.0.0.1", "localhost", 1), "tls_cacertfile": s.CA}, false},
+		"the second of two addresses":    {map[string]any{"url": "ldap://127.0.0.1:1," + s.URL}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, s, tt.options)
+			rows, _, err := d.Users(t.Context(), identity.Find{Name: "ann"})
+			if works := err == nil && len(rows) == 1; works != tt.works {
+				t.Fatalf("works: %v, %v", works, err)
+			}
+			if ok, _ := d.Authenticate(t.Context(), identity.DirectoryEntry{DN: "uid=u1,ou=people," + ldaptest.Suffix}, "ann's"); ok != tt.works {
+				t.Errorf("a password was taken: %v", ok)
+			}
+		})
+	}
+}

@@ -4,7 +4,14 @@
 package ldaptest
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -26,6 +33,8 @@ const (
 // Server is a running slapd.
 type Server struct {
 	URL  string
+	TLS  string // the same by ldaps
+	CA   string // file with the authority that vouches for it
 	dir  string
 	port int
 	cmd  *exec.Cmd
@@ -43,6 +52,9 @@ moduleload back_mdb
 pidfile %[1]s/pid
 argsfile %[1]s/args
 sizelimit %[2]d
+TLSCACertificateFile %[1]s/ca.pem
+TLSCertificateFile %[1]s/cert.pem
+TLSCertificateKeyFile %[1]s/key.pem
 database mdb
 suffix "dc=corp,dc=test"
 rootdn "cn=manager,dc=corp,dc=test"
@@ -70,15 +82,10 @@ func Start(t testing.TB, entries ...Entry) *Server {
 	if err := os.WriteFile(filepath.Join(s.dir, "slapd.conf"), fmt.Appendf(nil, configuration, s.dir, 500), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.port = l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s.URL = fmt.Sprintf("ldap://127.0.0.1:%d", s.port)
+	s.port = freePort(t)
+	s.URL, s.TLS = fmt.Sprintf("ldap://127.0.0.1:%d", s.port), fmt.Sprintf("ldaps://127.0.0.1:%d", freePort(t))
+	s.CA = filepath.Join(s.dir, "ca.pem")
+	certify(t, s.dir)
 	s.run(t, program)
 	t.Cleanup(s.Stop)
 	base := []Entry{{Suffix, "dcObject organization", "dc=corp", "o=Corp"}}
@@ -89,12 +96,47 @@ func Start(t testing.TB, entries ...Entry) *Server {
 	return s
 }
 
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// certify writes a key and a certificate for 127.0.0.1, which is its own authority.
+func certify(t testing.TB, dir string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	about := &x509.Certificate{SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "directory"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	cert, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"ca.pem": {Type: "CERTIFICATE", Bytes: cert}, "cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 // run starts slapd in the foreground and waits until it takes calls.
 func (s *Server) run(t testing.TB, program string) {
 	t.Helper()
-	s.cmd = exec.Command(program, "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.URL)
+	s.cmd = exec.Command(program, "-d", "0", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.URL+" "+s.TLS)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
