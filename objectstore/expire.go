@@ -10,8 +10,8 @@ import (
 const expireBatch = 200
 
 // Expire removes objects whose time is up; readers do not see them any more anyway.
-// In a versioned container the object becomes an older version under a delete
-// marker, as with any other DELETE. It may be called at any time, by any process.
+// What versioning keeps becomes an older version, and its name stands for nothing,
+// without a delete marker, as in the original. It may be called at any time, by any process.
 func (s *Service) Expire(ctx context.Context) error {
 	for {
 		due, err := s.store.Expired(ctx, s.db, s.clock.Now().Unix(), expireBatch)
@@ -42,10 +42,13 @@ func (s *Service) expire(ctx context.Context, tx *db.Tx, found Object) error {
 	if err != nil || !has {
 		return err
 	}
-	if o.Latest && c.Versioning == VersioningEnabled {
-		return s.mark(ctx, tx, c, &Object{ContainerID: c.ID, Name: o.Name, Marker: true, Latest: true})
-	}
 	delta := Usage{}
+	if o.Latest && !o.Null {
+		if err := s.retire(ctx, tx, o, &delta); err != nil {
+			return err
+		}
+		return s.store.Count(ctx, tx, c, o.Name, delta)
+	}
 	if err := s.remove(ctx, tx, c, o, &delta); err != nil {
 		return err
 	}

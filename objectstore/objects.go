@@ -20,7 +20,7 @@ func (s *Service) Object(ctx context.Context, c Container, name, version string)
 	if err != nil {
 		return Object{}, err
 	}
-	if !found || version == "" && o.Marker || o.Expired(s.clock.Now()) {
+	if !found || version == "" && o.Marker || (version == "" || o.Null) && o.Expired(s.clock.Now()) {
 		return o, errNoObject(name)
 	}
 	return o, nil
@@ -77,8 +77,8 @@ type Deletion struct {
 	// Blind leaves a delete marker also where there is nothing (S3, and Swift's
 	// versioned containers).
 	Blind bool
-	// Plain leaves no delete marker in a container whose versioning is suspended
-	// (Swift): the null version goes, any other stays as an older one.
+	// Plain leaves no delete marker (Swift, where versioning is suspended): the null
+	// version goes, any other stays as an older one.
 	Plain bool
 	// If decides inside the transaction on what would be deleted; found is
 	// false where there is nothing.
@@ -120,14 +120,14 @@ func (s *Service) DeleteObject(ctx context.Context, c Container, name string, d 
 		if d.Version != "" {
 			return s.deleteVersion(ctx, tx, now, out.Object, out.Found, d.Promote)
 		}
-		if d.Plain && now.Versioning == VersioningSuspended && there && !out.Object.Null {
+		if d.Plain && now.Versioning != VersioningOff && there && !out.Object.Null {
 			delta := Usage{}
 			if err := s.retire(ctx, tx, out.Object, &delta); err != nil {
 				return err
 			}
 			return s.store.Count(ctx, tx, now, name, delta)
 		}
-		if now.Versioning == VersioningEnabled || now.Versioning != VersioningOff && !d.Plain {
+		if now.Versioning != VersioningOff && !d.Plain {
 			out.Marker = &Object{ContainerID: c.ID, Name: name, Marker: true, Latest: true}
 			return s.mark(ctx, tx, now, out.Marker)
 		}

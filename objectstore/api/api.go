@@ -95,6 +95,9 @@ type Call struct {
 	// Reach, set along with Granted, tells what else a granted call may read:
 	// segments, targets of links, sources.
 	Reach func(con objectstore.Container) bool
+	// Part is set by a feature that turned the request into one for a part: its
+	// HEAD answers as its GET does.
+	Part bool
 	// Now is when the request arrived, as Swift's timestamps are exact.
 	Now time.Time
 	// Values are features' own, from one of their functions to another.

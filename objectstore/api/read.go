@@ -98,6 +98,14 @@ func (c *Call) Answer(content objectstore.Content) error {
 	case http.StatusPreconditionFailed:
 		return precondition()
 	}
+	if c.R.Method == http.MethodHead && c.Part {
+		if ranges, _ := parseRanges(c.R.Header.Get("Range"), content.Size); len(ranges) == 1 {
+			c.W.Header().Set("Content-Range", ranges[0].header(content.Size))
+			c.W.Header().Set("Content-Length", itoa(ranges[0].length))
+			c.W.WriteHeader(http.StatusPartialContent)
+			return nil
+		}
+	}
 	if c.R.Method == http.MethodHead {
 		c.W.Header().Set("Content-Length", itoa(content.Size))
 		c.W.WriteHeader(http.StatusOK)

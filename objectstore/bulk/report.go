@@ -49,6 +49,11 @@ func Format(accept string) (format string, ok bool) {
 	return best, best != ""
 }
 
+// Accepts reports whether an Accept header, or none, takes a format.
+func Accepts(accept, format string) bool {
+	return strings.TrimSpace(accept) == "" || weigh(accept, format) > 0
+}
+
 // weigh answers the weight of the most specific pattern that fits.
 func weigh(accept, format string) float64 {
 	kind, _, _ := strings.Cut(format, "/")

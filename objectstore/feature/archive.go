@@ -21,8 +21,8 @@ const (
 const MarkerType = "application/x-deleted;swift_versions_deleted=1"
 
 // archivePrefix is what the names of an object's older versions start with: the
-// length in three hexadecimal digits keeps those of a/b apart from those of a.
-func archivePrefix(name string) string { return fmt.Sprintf("%03x%s/", len([]rune(name)), name) }
+// length in bytes, in three hexadecimal digits, keeps those of a/b apart from those of a.
+func archivePrefix(name string) string { return fmt.Sprintf("%03x%s/", len(name), name) }
 
 // Archive keeps what is about to be replaced or deleted in c's archive.
 func (f *Features) Archive(ctx context.Context, c objectstore.Container, name string) error {

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"net/http"
+	"strings"
 
 	"altostack/objectstore"
 	"altostack/objectstore/api"
@@ -44,11 +45,13 @@ func (f *Features) DLO() api.Feature {
 			return nil
 		},
 		Read: func(c *api.Call, con objectstore.Container, o objectstore.Object, found bool) (*objectstore.Content, error) {
+			if found && o.Kind == KindDLO && !wantsManifest(c) && strings.Contains(c.R.Header.Get("Range"), ",") {
+				c.R.Header.Del("Range") // one range at most, as in the original
+			}
 			if !found || o.Kind != KindDLO || !wantsManifest(c) {
 				return nil, nil
 			}
-			content := f.svc.Stored(con, o)
-			content.Headers = map[string]string{headerDLO: o.System[SystemPrefix]}
+			content := f.storedDLO(con, o)
 			return &content, nil
 		},
 		ObjectHeaders: func(c *api.Call, content objectstore.Content, h http.Header) {
@@ -57,6 +60,13 @@ func (f *Features) DLO() api.Feature {
 			}
 		},
 	}
+}
+
+// storedDLO is what a dynamic large object's own bytes are.
+func (f *Features) storedDLO(con objectstore.Container, o objectstore.Object) objectstore.Content {
+	content := f.svc.Stored(con, o)
+	content.Headers = map[string]string{headerDLO: o.System[SystemPrefix]}
+	return content
 }
 
 func checkDLO(value string) error {

@@ -491,7 +491,7 @@ func TestExpire(t *testing.T) {
 			t.Errorf("usage %+v, %v; want %+v", now.Usage, err, want)
 		}
 		versions, err := w.svc.Versions(ctx, v, objectstore.Listing{Limit: 10})
-		if err != nil || len(versions) != 2 || !versions[0].Item.Marker || versions[1].Item.DeleteAt != 0 {
+		if err != nil || len(versions) != 1 || versions[0].Item.Latest || versions[0].Item.DeleteAt != 0 {
 			t.Errorf("a versioned container keeps %+v, %v", versions, err)
 		}
 	})

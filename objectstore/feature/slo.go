@@ -97,10 +97,14 @@ func (f *Features) at(ctx context.Context, by objectstore.Reader, account, path 
 
 func (f *Features) container(ctx context.Context, by objectstore.Reader, account, name string) (objectstore.Container, error) {
 	c, err := f.svc.Container(ctx, account, name)
-	if err != nil || by.May == nil {
+	if by.May == nil {
 		return c, err
 	}
-	return c, by.May(ctx, c)
+	c.Account, c.Name = account, name // who may not read there learns not even that there is nothing
+	if denied := by.May(ctx, c); denied != nil {
+		return c, denied
+	}
+	return c, err
 }
 
 // Problem is a segment that does not do, with why, as the client is told.

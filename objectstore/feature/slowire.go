@@ -59,6 +59,8 @@ func (f *Features) putSLO(c *api.Call, con objectstore.Container, up *api.Upload
 		body, err = f.rawManifest(c.R.Context(), up.Source.Container, up.Source.Object)
 	case c.Query.Get("multipart-manifest") != "put":
 		return false, nil
+	case up.Source == nil && api.Truthy(c.Query.Get("heartbeat")):
+		return true, heartbeat(c)
 	case up.Source != nil:
 		return false, api.Refuse(http.StatusMethodNotAllowed, "Multipart Manifest PUTs cannot be COPY requests")
 	default:
@@ -71,6 +73,41 @@ func (f *Features) putSLO(c *api.Call, con objectstore.Container, up *api.Upload
 		return false, api.Refuse(http.StatusRequestEntityTooLarge, "Manifest File > %d bytes", manifest.MaxBytes)
 	}
 	return false, f.keepManifest(c, con, up, body)
+}
+
+// heartbeat answers 202 at once and the outcome of the PUT inside the body, for
+// clients behind proxies that do not wait for many segments to be looked up.
+func heartbeat(c *api.Call) error {
+	format, ok := bulk.Format(c.R.Header.Get("Accept"))
+	if !ok {
+		format = bulk.Text
+	}
+	c.W.Header().Set("Content-Type", format)
+	c.W.WriteHeader(http.StatusAccepted)
+	if _, err := io.WriteString(c.W, " "); err != nil {
+		return err
+	}
+	_ = http.NewResponseController(c.W).Flush()
+	h := c.R.Header.Clone()
+	h.Set("Accept", bulk.JSON)
+	in := c.Within(http.MethodPut, c.Container, c.Object, h, c.R.Body, c.R.ContentLength)
+	in.Query.Set("multipart-manifest", "put")
+	status, err := in.Do()
+	r := bulk.Report{Root: "upload", Status: statusLine(status)}
+	var problems struct{ Errors [][2]string }
+	switch failed := fault.From(err); {
+	case err == nil:
+		r.Others = map[string]string{"Etag": in.W.Header().Get("Etag"), "Last Modified": in.W.Header().Get("Last-Modified")}
+	case json.Unmarshal([]byte(failed.Message), &problems) == nil && problems.Errors != nil:
+		r.Body = http.StatusText(status)
+		for _, p := range problems.Errors {
+			r.Errors = append(r.Errors, bulk.Problem{Name: p[0], Status: p[1]})
+		}
+	default:
+		r.Body = failed.Message
+	}
+	_, err = c.W.Write(append([]byte("\r\n\r\n"), r.Bytes(format)...))
+	return err
 }
 
 func (f *Features) rawManifest(ctx context.Context, c objectstore.Container, o objectstore.Object) ([]byte, error) {
@@ -137,12 +174,33 @@ func manifestProblems(c *api.Call, problems []Problem) error {
 
 // readSLO answers the manifest itself, or one part.
 func (f *Features) readSLO(c *api.Call, con objectstore.Container, o objectstore.Object, found bool) (*objectstore.Content, error) {
-	if !found || o.Kind != KindSLO {
-		return nil, nil
+	at := ""
+	if found && o.Kind == KindSymlink && c.Query.Get("symlink") != "get" && (wantsManifest(c) || c.Query.Has("part-number")) {
+		target, err := f.svc.Content(c.R.Context(), c.Reader(), con, o)
+		if err != nil {
+			return nil, err
+		}
+		con, o, at = target.Container, target.Object, target.Location
 	}
-	if !wantsManifest(c) {
+	switch {
+	case !found:
+		return nil, nil
+	case o.Kind == KindDLO && at != "" && wantsManifest(c):
+		content := f.storedDLO(con, o)
+		content.Location = at
+		return &content, nil
+	case o.Kind != KindSLO:
+		return nil, nil
+	case !wantsManifest(c):
 		return nil, f.part(c, con, o)
 	}
+	content, err := f.storedManifest(c, con, o)
+	content.Location = at
+	return &content, err
+}
+
+// storedManifest is the manifest itself, as it is kept or as it could be put again.
+func (f *Features) storedManifest(c *api.Call, con objectstore.Container, o objectstore.Object) (objectstore.Content, error) {
 	content := f.svc.Stored(con, o)
 	content.ETag = o.System[SystemManifest]
 	content.Headers = map[string]string{"X-Static-Large-Object": "True"}
@@ -151,7 +209,7 @@ func (f *Features) readSLO(c *api.Call, con objectstore.Container, o objectstore
 	case c.Query.Get("format") == "raw":
 		raw, err := f.rawManifest(c.R.Context(), con, o)
 		if err != nil {
-			return nil, err
+			return content, err
 		}
 		sum := md5.Sum(raw)
 		content.ETag, content.Size = hex.EncodeToString(sum[:]), int64(len(raw))
@@ -162,7 +220,7 @@ func (f *Features) readSLO(c *api.Call, con objectstore.Container, o objectstore
 	default:
 		content.ContentType = "application/json; charset=utf-8"
 	}
-	return &content, nil
+	return content, nil
 }
 
 // part turns part-number into the range that it is.
@@ -183,10 +241,18 @@ func (f *Features) part(c *api.Call, con objectstore.Container, o objectstore.Ob
 	}
 	c.W.Header().Set("X-Parts-Count", strconv.Itoa(len(segments)))
 	if n > len(segments) {
-		c.W.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(o.Size, 10))
-		return api.Refuse(http.StatusRequestedRangeNotSatisfiable, "The requested part number is not satisfiable")
+		h := c.W.Header()
+		h.Set("Content-Range", "bytes */"+strconv.FormatInt(o.Size, 10))
+		h.Set("Etag", `"`+o.ETag+`"`)
+		h.Set("X-Static-Large-Object", "True")
+		h.Set("X-Manifest-Etag", o.System[SystemManifest])
+		if con.Versioning != objectstore.VersioningOff {
+			h.Set("X-Object-Version-Id", o.Version())
+		}
+		return api.Refuse(http.StatusRequestedRangeNotSatisfiable, "The requested part number is not satisfiable").(*fault.Fault).WithExtra("of", true)
 	}
 	first := manifest.Size(segments[:n-1])
+	c.Part = true
 	c.R.Header.Set("Range", "bytes="+manifest.Spell(first, manifest.Size(segments[n-1:n])))
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"altostack/kernel/fault"
 	"altostack/objectstore"
-	"altostack/objectstore/manifest"
 )
 
 // KindSymlink is the kind of objects that stand for another. They have no bytes.
@@ -21,6 +20,7 @@ const (
 	SystemTargetAccount = "symlink.account"
 	SystemTargetETag    = "symlink.etag"
 	SystemTargetBytes   = "symlink.bytes"
+	SystemTargetSLO     = "symlink.slo" // ETag of the whole large object
 )
 
 // MaxLinks is how many links are followed one after the other.
@@ -52,10 +52,6 @@ func LinkOf(account string, o objectstore.Object) Link {
 
 // openSymlink is the opener of KindSymlink: it follows links until there is none.
 func (f *Features) openSymlink(ctx context.Context, by objectstore.Reader, c objectstore.Container, o objectstore.Object) (objectstore.Content, error) {
-	if by.Depth >= manifest.MaxDepth {
-		return objectstore.Content{}, errLoop()
-	}
-	by.Depth++
 	return f.follow(ctx, by, LinkOf(c.Account, o))
 }
 
@@ -63,15 +59,15 @@ func (f *Features) follow(ctx context.Context, by objectstore.Reader, link Link)
 	for range MaxLinks {
 		c, o, err := f.target(ctx, by, link)
 		if err != nil {
-			return objectstore.Content{}, err
+			return objectstore.Content{}, fault.From(err).WithExtra("location", link.Path())
 		}
 		if o.Kind != KindSymlink {
 			content, err := f.svc.Content(ctx, by, c, o)
 			if err != nil {
 				return content, err
 			}
-			if link.ETag != "" && link.ETag != content.ETag {
-				return content, fault.New(fault.CodeObjectstoreSymlinkTarget, "Object Etag '%s' does not match X-Symlink-Target-Etag header '%s'", content.ETag, link.ETag).
+			if own := ownETag(o); link.ETag != "" && link.ETag != own {
+				return content, fault.New(fault.CodeObjectstoreSymlinkTarget, "Object Etag '%s' does not match X-Symlink-Target-Etag header '%s'", own, link.ETag).
 					WithExtra("location", link.Path()).WithExtra("told", true)
 			}
 			content.Location = link.Path()
@@ -88,6 +84,15 @@ func (f *Features) follow(ctx context.Context, by objectstore.Reader, link Link)
 
 func errLoop() error {
 	return fault.New(fault.CodeObjectstoreSymlinkLoop, "Too many levels of symbolic links, maximum allowed is %d", MaxLinks).WithExtra("told", true)
+}
+
+// ownETag is that of an object's own bytes: of a large object, its manifest's. That
+// is what static links are bound to.
+func ownETag(o objectstore.Object) string {
+	if o.Kind == KindSLO {
+		return o.System[SystemManifest]
+	}
+	return o.ETag
 }
 
 func or(a, b string) string {
@@ -127,9 +132,13 @@ func (f *Features) Hold(ctx context.Context, by objectstore.Reader, link Link) (
 	} else if content, err = f.svc.Content(ctx, by, c, o); err != nil {
 		return "", nil, err
 	}
-	if content.ETag != link.ETag {
-		return "", nil, fault.New(fault.CodeObjectstoreSymlinkTarget, "Object Etag '%s' does not match X-Symlink-Target-Etag header '%s'", content.ETag, link.ETag).
+	if own := ownETag(content.Object); own != link.ETag {
+		return "", nil, fault.New(fault.CodeObjectstoreSymlinkTarget, "Object Etag '%s' does not match X-Symlink-Target-Etag header '%s'", own, link.ETag).
 			WithExtra("location", link.Path()).WithExtra("told", true)
 	}
-	return content.ContentType, map[string]string{SystemTargetETag: link.ETag, SystemTargetBytes: strconv.FormatInt(content.Size, 10)}, nil
+	system = map[string]string{SystemTargetETag: link.ETag, SystemTargetBytes: strconv.FormatInt(content.Size, 10)}
+	if content.Kind == KindSLO {
+		system[SystemTargetSLO] = content.ETag
+	}
+	return content.ContentType, system, nil
 }

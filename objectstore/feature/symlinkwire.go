@@ -49,6 +49,9 @@ func (f *Features) Symlink() api.Feature {
 			if n, err := strconv.ParseInt(o.System[SystemTargetBytes], 10, 64); err == nil {
 				e.SymlinkBytes = &n
 			}
+			if etag := o.System[SystemTargetSLO]; etag != "" {
+				e.SLOEtag = `"` + etag + `"`
+			}
 		},
 		Failed: func(c *api.Call, err error) (bool, error) {
 			if at, ok := fault.From(err).Extra["location"].(string); ok {
@@ -65,7 +68,7 @@ func (f *Features) putSymlink(c *api.Call, con objectstore.Container, up *api.Up
 	if up.Source != nil {
 		if up.Source.Kind == KindSymlink {
 			up.Kind = KindSymlink
-			for key := range linkHeaders {
+			for _, key := range []string{SystemTarget, SystemTargetAccount, SystemTargetETag, SystemTargetBytes, SystemTargetSLO} {
 				up.System = objectstore.Merge(up.System, map[string]string{key: up.Source.System[key]})
 			}
 			if up.System[SystemTargetAccount] == "" && up.Source.Container.Account != con.Account {

@@ -1,6 +1,7 @@
 package feature
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"altostack/kernel/fault"
 	"altostack/objectstore"
 	"altostack/objectstore/api"
+	"altostack/objectstore/bulk"
 )
 
 const versionKey = "object_versioning"
@@ -60,6 +62,11 @@ func (f *Features) ObjectVersioning() api.Feature {
 			return nil
 		},
 		Delete: f.deleteVersion,
+		Entry: func(c *api.Call, o objectstore.Object, e *api.Entry) {
+			if !o.Null && !c.Query.Has("versions") {
+				e.SymlinkPath = "/v1/" + spell(c.Account, c.Container+"/"+o.Name) + "?version-id=" + o.Version()
+			}
+		},
 	}
 }
 
@@ -82,20 +89,24 @@ func readVersion(c *api.Call, con objectstore.Container, o objectstore.Object, f
 	if err := checkVersion(c, con); err != nil {
 		return nil, err
 	}
-	if con.Versioning == objectstore.VersioningOff && c.VersionID() == "" {
-		return nil, nil
+	id := c.VersionID()
+	if id != "" && id != objectstore.NullVersion && !c.Grant.Owner {
+		return nil, c.Denied() // a container's read ACL is for what its names stand for
 	}
-	if found {
-		c.Values[versionKey] = o
-	} else if o.Marker && c.VersionID() != "" {
+	switch {
+	case con.Versioning == objectstore.VersioningOff && id == "":
+	case found:
+		c.Values[versionKey] = true
+	case o.Marker && id != "":
 		c.W.Header().Set("X-Object-Version-Id", o.Version())
+		return nil, api.Refuse(http.StatusNotFound, "<html><h1>Not Found</h1><p>The resource could not be found.</p></html>").(*fault.Fault).WithExtra("content_type", MarkerType)
 	}
 	return nil, nil
 }
 
 func versionHeaders(c *api.Call, content objectstore.Content, h http.Header) {
-	o, ok := c.Values[versionKey].(objectstore.Object)
-	if !ok {
+	o := content.Object
+	if c.Values[versionKey] == nil {
 		return
 	}
 	h.Set("X-Object-Version-Id", o.Version())
@@ -146,6 +157,12 @@ func (f *Features) deleteVersion(c *api.Call, con objectstore.Container, d *obje
 	}
 	ctx, h := c.R.Context(), c.W.Header()
 	switch {
+	case d.Version == objectstore.NullVersion && !f.hasNull(c, con):
+		// The name stands for nothing then; what it stood for stays a version.
+		d.Version, d.Plain = "", true
+		return false, nil
+	case d.Version != "" && d.Version != objectstore.NullVersion && !c.Grant.Owner:
+		return false, c.Denied()
 	case d.Version != "":
 		gone, err := f.svc.DeleteObject(ctx, con, c.Object, *d)
 		if err != nil {
@@ -177,12 +194,19 @@ func (f *Features) deleteVersion(c *api.Call, con objectstore.Container, d *obje
 	return true, nil
 }
 
+func (f *Features) hasNull(c *api.Call, con objectstore.Container) bool {
+	_, err := f.svc.Object(c.R.Context(), con, c.Object, objectstore.NullVersion)
+	return err == nil
+}
+
 // listVersions answers a listing of all versions.
 func (f *Features) listVersions(c *api.Call, con objectstore.Container) (bool, error) {
 	if !c.Query.Has("versions") {
 		return false, nil
 	}
-	c.Query.Set("format", "json")
+	if format, accept := c.Query.Get("format"), c.R.Header.Get("Accept"); format != "" && format != "json" || format == "" && !bulk.Accepts(accept, bulk.JSON) {
+		return false, api.Refuse(http.StatusNotAcceptable, "")
+	}
 	l, err := c.Listing()
 	if err != nil {
 		return false, err
@@ -224,10 +248,10 @@ func (f *Features) versionMarker(c *api.Call, con objectstore.Container, name st
 	}
 	if v == objectstore.NullVersion {
 		o, err := f.svc.Object(c.R.Context(), con, name, v)
-		if err != nil && !fault.Has(err, fault.CodeObjectstoreObjectNotFound) {
-			return 0, err
+		if fault.Has(err, fault.CodeObjectstoreObjectNotFound) {
+			return math.MaxInt64, nil // before all of its versions
 		}
-		return o.Stamp, nil
+		return o.Stamp, err
 	}
 	stamp, ok := objectstore.ParseVersion(v)
 	if !ok {

@@ -10,6 +10,7 @@ import (
 	"altostack/kernel/rest"
 	"altostack/objectstore"
 	"altostack/objectstore/api"
+	"altostack/objectstore/bulk"
 	"altostack/objectstore/signed"
 	"altostack/objectstore/staticweb"
 )
@@ -62,8 +63,8 @@ func (f *Features) webContainer(c *api.Call, con objectstore.Container) (bool, e
 
 // slash sends the browser to the directory itself, so that relative links hold.
 func (f *Features) slash(c *api.Call, path string) error {
-	to := url.URL{Path: c.Mount() + path + "/", RawQuery: c.R.URL.RawQuery}
-	c.W.Header().Set("Location", to.String())
+	to := url.URL{Path: path + "/", RawQuery: c.R.URL.RawQuery}
+	c.W.Header().Set("Location", rest.Base(c.R)+to.String())
 	c.W.Header().Set("Content-Type", "text/html; charset=UTF-8")
 	c.W.WriteHeader(http.StatusMovedPermanently)
 	return nil
@@ -164,13 +165,16 @@ func (f *Features) webListing(c *api.Call, con objectstore.Container, site stati
 
 // carried is the part of a signed prefix's query that holds for its other objects.
 func carried(q url.Values) string {
-	out := url.Values{}
-	for _, name := range []string{"temp_url_prefix", "temp_url_expires", "temp_url_sig", "temp_url_ip_range", "inline"} {
+	var out []string
+	for _, name := range []string{"temp_url_prefix", "temp_url_expires", "temp_url_sig", "temp_url_ip_range"} {
 		if q.Has(name) {
-			out.Set(name, q.Get(name))
+			out = append(out, name+"="+bulk.Quote(q.Get(name)))
 		}
 	}
-	return out.Encode()
+	if q.Has("inline") {
+		out = append(out, "inline")
+	}
+	return strings.Join(out, "&")
 }
 
 // webError answers the site's own page for a status, if its reader may see it.

@@ -530,7 +530,7 @@ func TestStaticWebWire(t *testing.T) {
 	s.must(201, "PUT", acct+"/w/a/b.txt", "text", "Content-Type: text/plain")
 	r := s.do("", "GET", acct+"/w", "")
 	s.says(r, 301, "")
-	s.has(r, map[string]string{"Location": "/os" + acct + "/w/"})
+	s.has(r, map[string]string{"Location": s.url + acct + "/w/"})
 	r = s.do("", "GET", acct+"/w/", "")
 	s.says(r, 200, `<a href="./a/">a/</a>`)
 	s.has(r, map[string]string{"Content-Type": "text/html; charset=UTF-8", "X-Container-Object-Count": ""})
@@ -562,7 +562,7 @@ func TestStaticWebWire(t *testing.T) {
 	s.must(204, "POST", acct+"/private", "", "X-Container-Meta-Temp-URL-Key: key")
 	s.must(201, "PUT", acct+"/private/p/f", "private")
 	q := url.Values{"temp_url_prefix": {""}, "temp_url_expires": {"1900000000"}, "temp_url_sig": {sign("GET\n1900000000\nprefix:" + acct + "/private/")}}.Encode()
-	s.says(s.do("", "GET", acct+"/private/p/?"+q, ""), 200, `<a href="./f\?temp_url_expires=1900000000&amp;temp_url_prefix=&amp;temp_url_sig=`)
+	s.says(s.do("", "GET", acct+"/private/p/?"+q, ""), 200, `<a href="./f\?temp_url_prefix=&amp;temp_url_expires=1900000000&amp;temp_url_sig=`)
 	s.says(s.do("", "GET", acct+"/private/p/f?"+q, ""), 200, "^private$")
 }
 
