@@ -35,6 +35,9 @@ func TestCatalogOfAProjectWithEndpoints(t *testing.T) {
 	if got := demo.services(); len(got) != 1 || !got["identity"] {
 		t.Errorf("one endpoint given, seen: %v", got)
 	}
+	if token := c.do("POST /v3/auth/tokens", 201, passwordBody("demo", "demo's", onDemo)); len(token.at("token.catalog").([]any)) != 1 || token.str("token.catalog.0.type") != "identity" {
+		t.Errorf("a token's catalog: %s", token.text)
+	}
 	if got := admin.services(); len(got) != 3 {
 		t.Errorf("another project sees %v", got)
 	}
