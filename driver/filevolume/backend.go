@@ -35,8 +35,7 @@ import (
 
 // Config says where volumes are.
 type Config struct {
-	Dir     string
-	QemuImg string // the program; empty: qemu-img from the PATH. Only qcow2 images need it
+	Dir string
 	// Freeze stops whoever writes a volume, so that it can be copied at one
 	// instant although the file system cannot clone it; the function it answers
 	// lets them go on. Without it such a copy of a volume in use is refused.
@@ -57,9 +56,6 @@ func Open(cfg Config) (*Backend, error) {
 		return nil, err
 	}
 	cfg.Dir = dir
-	if cfg.QemuImg == "" {
-		cfg.QemuImg = "qemu-img"
-	}
 	b := &Backend{cfg: cfg}
 	if err := os.RemoveAll(filepath.Join(dir, "tmp")); err != nil {
 		return nil, err
@@ -145,7 +141,7 @@ func (b *Backend) fill(ctx context.Context, to *os.File, s volume.DiskSpec) erro
 	case s.ImagePath == "":
 		return nil // zeroes
 	case s.ImageFormat == "raw":
-		if err := standsAlone(s.ImagePath, "raw"); err != nil {
+		if _, err := standsAlone(s.ImagePath, "raw"); err != nil {
 			return err
 		}
 		return b.copy(ctx, to, s.ImagePath, "")

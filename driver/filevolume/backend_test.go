@@ -125,7 +125,7 @@ func TestFromImages(t *testing.T) {
 	}
 	dir := t.TempDir()
 	raw, q := filepath.Join(dir, "raw"), filepath.Join(dir, "qcow2")
-	must(t, os.WriteFile(raw, bytes.Repeat([]byte("tiny"), 1<<18), 0o600))
+	must(t, os.WriteFile(raw, bytes.Repeat([]byte("tiny"), 1<<18), 0o644))
 	if out, err := exec.Command(program, "convert", "-f", "raw", "-O", "qcow2", raw, q).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -144,8 +144,8 @@ func TestBadSourcesLeaveNothing(t *testing.T) {
 	b := open(t, Config{})
 	dir := t.TempDir()
 	raw, backed := filepath.Join(dir, "raw"), filepath.Join(dir, "backed")
-	must(t, os.WriteFile(raw, make([]byte, 3<<20), 0o600))
-	must(t, qcow2.Create(backed, qcow2.Image{Size: 1 << 20, Backing: "/etc/passwd", BackingFormat: "raw"}, 0o600))
+	must(t, os.WriteFile(raw, make([]byte, 3<<20), 0o644))
+	must(t, qcow2.Create(backed, qcow2.Image{Size: 1 << 20, Backing: "/etc/passwd", BackingFormat: "raw"}, 0o644))
 	for name, tt := range map[string]struct {
 		spec volume.DiskSpec
 		code fault.Code
@@ -165,7 +165,7 @@ func TestBadSourcesLeaveNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	must(t, os.WriteFile(filepath.Join(dir, "data"), []byte("data"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "data"), []byte("data"), 0o644))
 	if err := b.Ensure(ctx, volume.DiskSpec{ID: "v", SizeMiB: 4, ImagePath: filepath.Join(dir, "data"), ImageFormat: "raw"}); err == nil {
 		t.Log("the file system clones, so there was nothing to cancel")
 		must(t, b.Remove(t.Context(), "v"))

@@ -89,18 +89,9 @@ func failed(cause error, format string, args ...any) error {
 }
 
 // Convert writes the image c.From, which has been inspected, as c.To. What a
-// conversion that failed has written is removed.
+// conversion that failed has written is removed. Who has the converter's rights
+// has to be able to read c.From.
 func (q *Converter) Convert(ctx context.Context, c image.Conversion) (err error) {
-	from, to := names[c.FromFormat], names[c.ToFormat]
-	if from == "" || to == "" {
-		return failed(nil, "The image cannot be converted from %s to %s.", c.FromFormat, c.ToFormat)
-	}
-	select {
-	case q.permits <- struct{}{}:
-		defer func() { <-q.permits }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	in, err := os.Open(c.From)
 	if err != nil {
 		return failed(err, "The image cannot be read.")
@@ -111,24 +102,35 @@ func (q *Converter) Convert(ctx context.Context, c image.Conversion) (err error)
 		return failed(err, "The image store cannot be written.")
 	}
 	defer func() {
-		if err = errors.Join(err, q.back(out), out.Close()); err != nil {
+		if err = errors.Join(err, out.Close()); err != nil {
 			_ = os.Remove(c.To) // what is left is found later
 		}
 	}()
+	if err := q.Files(ctx, in, out, c); err != nil {
+		return err
+	}
+	return out.Chmod(0o644)
+}
+
+// Files is Convert for files that are open already; c.From and c.To do not count.
+func (q *Converter) Files(ctx context.Context, in, out *os.File, c image.Conversion) (err error) {
+	from, to := names[c.FromFormat], names[c.ToFormat]
+	if from == "" || to == "" {
+		return failed(nil, "The image cannot be converted from %s to %s.", c.FromFormat, c.ToFormat)
+	}
+	select {
+	case q.permits <- struct{}{}:
+		defer func() { <-q.permits }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if q.uid != 0 {
 		if err := out.Chown(int(q.uid), int(q.gid)); err != nil {
 			return failed(err, "The image store cannot be written.")
 		}
+		defer func() { err = errors.Join(err, out.Chown(os.Geteuid(), os.Getegid())) }()
 	}
 	return q.run(ctx, in, out, from, to, c.MaxBytes)
-}
-
-// back gives the file to us again.
-func (q *Converter) back(f *os.File) error {
-	if q.uid == 0 {
-		return f.Chmod(0o644)
-	}
-	return errors.Join(f.Chown(os.Geteuid(), os.Getegid()), f.Chmod(0o644))
 }
 
 // run is the process. Its files 3 and 4 are all that it can open: their names lead
@@ -138,7 +140,7 @@ func (q *Converter) run(ctx context.Context, in, out *os.File, from, to string, 
 	defer cancel()
 	cmd := exec.CommandContext(ctx, q.limit, "--as="+strconv.FormatInt(q.cfg.MemoryBytes, 10), "--cpu="+strconv.Itoa(max(1, int(q.cfg.CPU.Seconds()))),
 		"--fsize="+strconv.FormatInt(maxBytes, 10), "--core=0", "--nofile=64", "--nproc=512", q.program,
-		"convert", "--image-opts", "-t", "writeback", "-O", to, "driver="+from+",file.driver=file,file.filename=/proc/self/fd/3", "/proc/self/fd/4")
+		"convert", "-t", "writeback", "-O", to, source(from), "/proc/self/fd/4")
 	cmd.ExtraFiles = []*os.File{in, out}
 	cmd.Env, cmd.Dir = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, "/"
 	var said bytes.Buffer
@@ -163,6 +165,16 @@ func (q *Converter) run(ctx context.Context, in, out *os.File, from, to string, 
 		return ctx.Err()
 	}
 	return failed(fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String())), "The image cannot be converted from %s to %s%s.", from, to, why(err, said.String()))
+}
+
+// source names the open file 3 and its format, and for qcow2 rules out whatever
+// the header may say of a file below.
+func source(format string) string {
+	below := ""
+	if format == "qcow2" {
+		below = `"backing":null,`
+	}
+	return `json:{"driver":"` + format + `",` + below + `"file":{"driver":"file","filename":"/proc/self/fd/3"}}`
 }
 
 // why names the limit that was passed, if one was.

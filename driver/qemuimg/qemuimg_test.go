@@ -78,8 +78,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Even if the inspector had let it pass, a backing file that only root may read
-// stays closed.
+// Even if the inspector had let it pass, a data file that only root may read stays
+// closed, and a backing file is not looked for.
 func TestItHasNobodysRights(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test needs root, from whom rights can be taken")
@@ -88,20 +88,35 @@ func TestItHasNobodysRights(t *testing.T) {
 	if err := os.WriteFile(secret, bytes.Repeat([]byte("x"), 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h := make([]byte, 4<<16)
 	be := binary.BigEndian
-	copy(h, "QFI\xfb")
-	be.PutUint32(h[4:], 2)
-	be.PutUint64(h[8:], 1024)
-	be.PutUint32(h[16:], uint32(len(secret)))
-	be.PutUint32(h[20:], 16)
-	be.PutUint64(h[24:], 1<<20)
-	be.PutUint32(h[36:], 1)
-	be.PutUint64(h[40:], 3<<16)
-	be.PutUint64(h[48:], 1<<16)
-	be.PutUint32(h[56:], 1)
-	copy(h[1024:], secret)
-	if got, err := convert(t, open(t, qemuimg.Config{}), "qcow2", "raw", h, 64<<20); err == nil {
-		t.Errorf("it was converted: %d bytes", len(got))
+	header := func(version uint32) []byte {
+		h := make([]byte, 4<<16)
+		copy(h, "QFI\xfb")
+		be.PutUint32(h[4:], version)
+		be.PutUint32(h[20:], 16)
+		be.PutUint64(h[24:], 1<<20)
+		be.PutUint32(h[36:], 1)
+		be.PutUint64(h[40:], 3<<16)
+		be.PutUint64(h[48:], 1<<16)
+		be.PutUint32(h[56:], 1)
+		be.PutUint64(h[1<<16:], 2<<16)
+		return h
+	}
+	outside := header(3)
+	be.PutUint64(outside[72:], 4)
+	be.PutUint32(outside[96:], 4)
+	be.PutUint32(outside[100:], 104)
+	be.PutUint32(outside[104:], 0x44415441)
+	be.PutUint32(outside[108:], uint32(len(secret)))
+	copy(outside[112:], secret)
+	if got, err := convert(t, open(t, qemuimg.Config{}), "qcow2", "raw", outside, 64<<20); err == nil {
+		t.Errorf("a data file: it was converted: %d bytes", len(got))
+	}
+	below := header(2)
+	be.PutUint64(below[8:], 1024)
+	be.PutUint32(below[16:], uint32(len(secret)))
+	copy(below[1024:], secret)
+	if got, err := convert(t, open(t, qemuimg.Config{}), "qcow2", "raw", below, 64<<20); bytes.ContainsRune(got, 'x') {
+		t.Error("a backing file was read: ", err)
 	}
 }
