@@ -119,6 +119,9 @@ func (s *Service) Import(ctx context.Context, scope auth.Scope, image string, re
 		if err != nil || len(stores) == 0 {
 			return err // nowhere to copy it to: it is everywhere
 		}
+		if err := s.checkImport(ctx, tx, img, req.Method); err != nil {
+			return err
+		}
 		input := map[string]any{"image_id": image, "import_req": req.Input, "backend": stores}
 		if task, err = s.newTask(ctx, scope, TaskAPI, image, input); err != nil {
 			return err
@@ -126,6 +129,20 @@ func (s *Service) Import(ctx context.Context, scope auth.Scope, image string, re
 		return s.launch(ctx, tx, scope, img, task, req, stores)
 	})
 	return task, err
+}
+
+// checkImport refuses an import that does not fit what the owner may have.
+func (s *Service) checkImport(ctx context.Context, tx *db.Tx, img Image, method string) error {
+	switch method {
+	case "copy-image": // counted once, however many stores have it
+		return nil
+	case "glance-direct": // it counts as uploading since it was staged
+		return s.checkRoom(ctx, tx, img.Owner, img.Size)
+	}
+	if err := s.checkUpload(ctx, tx, img.Owner, Uploading); err != nil {
+		return err
+	}
+	return s.checkRoom(ctx, tx, img.Owner, 0)
 }
 
 // importable decides whether an image can be imported now, and names the stores
@@ -254,6 +271,9 @@ func (s *Service) ImportNew(ctx context.Context, scope auth.Scope, spec Spec, ur
 		}
 		req := Import{Method: "web-download", URI: uri, MustSucceed: true}
 		stores, err := s.importable(img, &req)
+		if err == nil {
+			err = s.checkImport(ctx, tx, img, req.Method)
+		}
 		if err != nil {
 			return err
 		}

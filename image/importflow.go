@@ -204,7 +204,7 @@ func (s *Service) inspectStaged(ctx context.Context, t *importing) error {
 	if t.Virtual = info.VirtualSize; t.Virtual == 0 {
 		t.Virtual = size
 	}
-	return nil
+	return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.checkRoom(ctx, tx, img.Owner, size) })
 }
 
 // look inspects a staged blob.

@@ -64,6 +64,9 @@ func (s *Service) AddLocation(ctx context.Context, scope auth.Scope, image, url 
 		if img.DiskFormat == "" || img.ContainerFormat == "" {
 			return conflict("'disk_format' and 'container_format' need to be set before a location")
 		}
+		if err := s.checkImport(ctx, tx, img, methodLocation); err != nil {
+			return err
+		}
 		input := map[string]any{"image_id": image, "loc_url": url, "validation_data": claim}
 		if task, err = s.newTask(ctx, scope, TaskLocation, image, input); err != nil {
 			return err

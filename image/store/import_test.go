@@ -560,3 +560,31 @@ func TestTasksBelongToProjects(t *testing.T) {
 		}
 	})
 }
+
+// Quotas hold for imports too: those that are known before, and what a server
+// sends more than it had room for.
+func TestImportsWithinQuota(t *testing.T) {
+	d := dbtest.SQLite(t)
+	if err := d.Migrate(t.Context(), "image", store.Migrations()); err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, d, func(c *image.Config) { c.Limits = image.Limits{ProjectBytes: 1 << 20, ProjectUploads: 1} })
+	img, task := s.imported(s.create("raw").ID, image.Import{Method: "web-download", URI: s.web + "/raw", MustSucceed: true})
+	if img.Status != image.Active {
+		t.Fatal(task.Message)
+	}
+	img, task = s.imported(s.create("raw").ID, image.Import{Method: "web-download", URI: s.web + "/raw", MustSucceed: true})
+	if img.Status != image.Queued || !strings.Contains(task.Message, "does not fit") {
+		t.Errorf("%+v %+v", img, task)
+	}
+	staged := s.create("raw")
+	if err := s.Stage(t.Context(), alice, staged.ID, bytes.NewReader(payload)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Import(t.Context(), alice, staged.ID, image.Import{Method: "glance-direct"}); !fault.Has(err, fault.CodeImageOverQuota) {
+		t.Error(err)
+	}
+	if _, err := s.Import(t.Context(), alice, s.create("raw").ID, image.Import{Method: "web-download", URI: s.web + "/raw"}); !fault.Has(err, fault.CodeImageOverQuota) {
+		t.Error("one upload at a time: ", err)
+	}
+}
