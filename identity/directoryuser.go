@@ -3,6 +3,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"time"
 
 	"altostack/kernel/auth"
 )
@@ -14,6 +15,25 @@ func (s *Service) freshen(ctx context.Context, u User, now bool) (User, Director
 	if err != nil || (found && !now && s.clock.Now().Before(id.SeenAt.Add(directoryAge))) {
 		return u, id, err
 	}
+	if now {
+		return s.reread(ctx, u, id, found)
+	}
+	type read struct {
+		u  User
+		id DirectoryID
+	}
+	// Many requests of a user wait for one reading, which no single one can end.
+	v, err, _ := s.rereads.Do(u.ID, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		u, id, err := s.reread(ctx, u, id, found)
+		return read{u, id}, err
+	})
+	r, _ := v.(read)
+	return r.u, r.id, err
+}
+
+func (s *Service) reread(ctx context.Context, u User, id DirectoryID, found bool) (User, DirectoryID, error) {
 	d, err := s.directoryOf(ctx, u.DomainID)
 	if err != nil {
 		return u, id, err

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"altostack/kernel/clock"
 	"altostack/kernel/db"
 	"altostack/kernel/fault"
@@ -82,6 +84,7 @@ type Service struct {
 	methods     map[string]method // ways to authenticate
 	timings     timings
 	directories directories
+	rereads     singleflight.Group // of users of directories, by id
 	// revision is the last one whose changes the cache has dropped.
 	revision atomic.Int64
 	// shared says that other processes change the rows too.

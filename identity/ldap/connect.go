@@ -23,8 +23,26 @@ type idle struct {
 	born time.Time
 }
 
+// downTime is for how long a directory that did not answer is not tried again: who
+// waits for it would only make others wait.
+const downTime = 3 * time.Second
+
+// errDown is answered meanwhile.
+var errDown = errors.New("the directory did not answer a moment ago")
+
 // dial opens a connection to the first of the addresses that answers.
 func (d *Directory) dial(ctx context.Context) (*goldap.Conn, error) {
+	if time.Now().UnixNano() < d.downUntil.Load() {
+		return nil, errDown
+	}
+	c, err := d.dialAny(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.downUntil.Store(time.Now().Add(downTime).UnixNano())
+	}
+	return c, err
+}
+
+func (d *Directory) dialAny(ctx context.Context) (*goldap.Conn, error) {
 	var errs []error
 	for _, address := range d.urls {
 		if err := ctx.Err(); err != nil {

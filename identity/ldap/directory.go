@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -17,8 +18,10 @@ import (
 // Directory implements identity.Directory.
 type Directory struct {
 	options
-	idle  chan idle
-	binds chan struct{} // binds of users at once
+	idle chan idle
+	// downUntil is when it is tried again after it did not answer, in nanoseconds.
+	downUntil atomic.Int64
+	binds     chan struct{} // binds of users at once
 }
 
 // defaultLimit is how many entries a search answers where the domain's list_limit
