@@ -152,8 +152,9 @@ type turn struct {
 	waiting int
 }
 
-// take waits for the account's turn; a queue as long as most is told to come
-// again.
+var errCrowded = errors.New("too many wait for their turn")
+
+// take waits for the account's turn; errCrowded where most wait already.
 func (t *turns) take(ctx context.Context, account string, most int) (done func(), err error) {
 	t.mu.Lock()
 	if t.now == nil {
@@ -166,7 +167,7 @@ func (t *turns) take(ctx context.Context, account string, most int) (done func()
 	}
 	if one.waiting >= most {
 		t.mu.Unlock()
-		return nil, busy()
+		return nil, errCrowded
 	}
 	one.waiting++
 	t.mu.Unlock()
@@ -215,6 +216,9 @@ func (s *Service) provePassword(ctx context.Context, ref Ref, u User, found bool
 	account := s.account(ctx, ref, u, found)
 	if s.rules.LockoutAttempts > 0 {
 		done, err := s.turns.take(ctx, account, s.hasher.cfg.Queue)
+		if errors.Is(err, errCrowded) {
+			err = s.hasher.busy(ctx)
+		}
 		if err != nil {
 			return u, err
 		}

@@ -170,6 +170,40 @@ func TestTheQueueOfHashesHasAnEnd(t *testing.T) {
 	}
 }
 
+// Who waited for as long as anybody should is told to come again; refusals of one
+// second are one event.
+func TestPatienceHasAnEnd(t *testing.T) {
+	v := clock.NewVirtual(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	h, err := newHasher(Hashing{Cost: 4, Queue: 1}, 1, -1, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.seats <- struct{}{}
+	done := make(chan error, 1)
+	go func() { _, err := h.matches(t.Context(), "", "x"); done <- err }()
+	for h.waiting.Load() != 1 {
+		runtime.Gosched()
+	}
+	var kept []bool
+	for range 2 {
+		at := &auth.Attempt{}
+		if _, err := h.matches(auth.Attempting(t.Context(), at), "", "x"); !fault.Has(err, fault.CodeIdentityBusy) {
+			t.Errorf("beyond the end: %v", err)
+		}
+		kept = append(kept, !at.Unrecorded)
+	}
+	if !kept[0] || kept[1] {
+		t.Errorf("on record: %v", kept)
+	}
+	for len(done) == 0 {
+		v.Advance(patience)
+		runtime.Gosched()
+	}
+	if err := <-done; !fault.Has(err, fault.CodeIdentityBusy) {
+		t.Errorf("who waited: %v", err)
+	}
+}
+
 func TestPasswordPatterns(t *testing.T) {
 	tests := []struct {
 		pattern, password string

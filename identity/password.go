@@ -77,6 +77,7 @@ type hasher struct {
 	waiting  atomic.Int64
 	computed atomic.Int64 // hashes, ever
 	refused  atomic.Int64 // for want of room in the queue
+	told     atomic.Int64 // the second in which a refusal was last put on record
 	clock    clock.Clock
 	keep     time.Duration
 	key      []byte
@@ -130,8 +131,16 @@ func (r recipe) decoy() (recipe, error) {
 	return r, nil
 }
 
-// busy is what somebody is told who would have to wait too long.
-func busy() error {
+// patience is how long somebody waits for a core before being told to come again.
+const patience = 20 * time.Second
+
+// busy is what somebody is told who would have to wait too long. One such refusal
+// a second is put on record and stands for the others: they are cheap, and must
+// not fill a disk.
+func (h *hasher) busy(ctx context.Context) error {
+	h.refused.Add(1)
+	now := h.clock.Now().Unix()
+	auth.AttemptOf(ctx).Unrecorded = h.told.Swap(now) == now
 	return fault.New(fault.CodeIdentityBusy, "Too many passwords are being checked at the moment.").After(2 * time.Second)
 }
 
@@ -140,13 +149,17 @@ func (h *hasher) sit(ctx context.Context, r recipe) (stand func(), err error) {
 	select {
 	case h.seats <- struct{}{}:
 	default:
-		leave, err := h.queue(auth.AttemptOf(ctx).Address)
+		leave, err := h.queue(ctx)
 		if err != nil {
 			return nil, err
 		}
 		defer leave()
+		late, stop := h.clock.After(patience)
+		defer stop()
 		select {
 		case h.seats <- struct{}{}:
+		case <-late:
+			return nil, h.busy(ctx)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -161,12 +174,12 @@ func (h *hasher) sit(ctx context.Context, r recipe) (stand func(), err error) {
 	return func() { <-h.seats }, nil
 }
 
-func (h *hasher) queue(address string) (leave func(), err error) {
+func (h *hasher) queue(ctx context.Context) (leave func(), err error) {
+	address := auth.AttemptOf(ctx).Address
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waiting.Load() >= int64(h.cfg.Queue) || address != "" && h.from[address] >= max(1, h.cfg.Queue/2) {
-		h.refused.Add(1)
-		return nil, busy()
+		return nil, h.busy(ctx)
 	}
 	h.waiting.Add(1)
 	if address != "" {
