@@ -32,6 +32,7 @@ type life struct {
 	// acked is what was answered of each name, "" for deleted; tried what was
 	// asked for last and not answered.
 	acked, tried map[string]string
+	lose         bool // the next commit's answer
 }
 
 func (l *life) open(path string, on *powercut.Disk, cutAt int) error {
@@ -47,6 +48,10 @@ func (l *life) open(path string, on *powercut.Disk, cutAt int) error {
 		}
 		if err := commit(); err != nil {
 			return err
+		}
+		if l.lose {
+			l.lose = false
+			return errors.New("the connection was lost")
 		}
 		return l.steps.Step() // after: it is durable, and nobody was told
 	})
@@ -232,5 +237,30 @@ func TestKilledAnywhere(t *testing.T) {
 			l.sound(fmt.Sprintf("killed before step %d of %d", at, steps))
 			_ = l.d.Close()
 		}
+	}
+}
+
+// A commit that was one, and whose answer was lost: the bytes stay.
+func TestCommitInDoubt(t *testing.T) {
+	l := &life{t: t, acked: map[string]string{}, tried: map[string]string{}}
+	path := filepath.Join(t.TempDir(), "a.db")
+	disk := powercut.New()
+	if err := l.open(path, disk, -1); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.d.Close() }()
+	var err error
+	if l.c, _, err = l.svc.EnsureContainer(t.Context(), "AUTH_p", "c", keep); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.put("other", "opens the block"); err != nil {
+		t.Fatal(err)
+	}
+	l.lose = true
+	if err := l.put("small", "bytes"); err == nil {
+		t.Fatal("the answer was not lost")
+	}
+	if got := l.read(l.c, "small"); got != "bytes" {
+		t.Error(got)
 	}
 }

@@ -72,7 +72,7 @@ func (s *Service) PutStaged(ctx context.Context, c Container, p Put, st *Staged)
 	}
 	out, err := s.insert(ctx, c, p, o, nil)
 	if err != nil {
-		st.Drop(ctx)
+		st.doubt(ctx)
 		return Object{}, err
 	}
 	st.Keep(ctx)

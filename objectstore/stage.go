@@ -117,6 +117,26 @@ func (st *Staged) Drop(ctx context.Context) {
 	st.s.blocks.settle(ctx, st.block)
 }
 
+// doubt is Drop after a transaction failed: a commit whose answer was lost may have
+// been one. Only bytes that no row names go; where that cannot be told, they wait for
+// the next start's Recover.
+func (st *Staged) doubt(ctx context.Context) {
+	if st.block == nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	named, err := st.s.store.Named(ctx, st.s.db, []string{st.Blob})
+	if err != nil {
+		st.s.log.WarnContext(ctx, "bytes of a write that failed are left for later", "blob", st.Blob, "error", err)
+		return
+	}
+	if named[st.Blob] {
+		st.Keep(ctx)
+		return
+	}
+	st.Drop(ctx)
+}
+
 // source remembers how a reader ended, and that it gave too much.
 type source struct {
 	r     io.Reader

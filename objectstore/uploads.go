@@ -90,7 +90,7 @@ func (s *Service) PutStagedPart(ctx context.Context, c Container, u Upload, numb
 		return s.discard(ctx, tx, c.Policy, old, false)
 	})
 	if err != nil {
-		st.Drop(ctx)
+		st.doubt(ctx)
 		return Part{}, err
 	}
 	st.Keep(ctx)

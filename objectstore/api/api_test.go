@@ -64,6 +64,7 @@ func serve(t *testing.T) *swift {
 	a := api.New(api.Config{Service: svc, Clock: now, IDs: id.Random{}, Log: log, Mount: "/os", Tokens: tokens{
 		"owner": caller("p", "u", "member", "reader"), "reader": caller("p", "r", "reader"), "other": caller("q", "v", "member"), "nobody": caller("p", "n", "stranger"),
 		"reseller": caller("x", "root", "reselleradmin"), "admin-of-q": caller("q", "w", "admin"),
+		"same-names": {ProjectID: "z", ProjectName: "q-name", UserID: "zz", UserName: "v-name", ProjectDomainID: "elsewhere", UserDomainID: "elsewhere", Roles: []string{"member"}},
 	}})
 	srv := httptest.NewServer(a.Handler())
 	t.Cleanup(srv.Close)
@@ -181,6 +182,29 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// Names are unique within a domain only: in the ACLs of other domains' accounts, and
+// for other domains' users, they are nothing.
+func TestNamesInACLs(t *testing.T) {
+	s := serve(t)
+	s.must(201, "PUT", acct+"/c", "", "X-Container-Read: q-name:v-name")
+	s.must(201, "PUT", acct+"/c/o", "x")
+	if r := s.do("other", "GET", acct+"/c/o", ""); r.status != 200 {
+		t.Error("by name within the default domain:", r.status)
+	}
+	if r := s.do("same-names", "GET", acct+"/c/o", ""); r.status != 403 {
+		t.Error("by the same name in another domain:", r.status)
+	}
+	if r := s.do("same-names", "PUT", "/v1/AUTH_z/c", "", "X-Container-Read: q-name:v-name"); r.status != 201 {
+		t.Fatal(r.status, r.body)
+	}
+	if r := s.do("other", "HEAD", "/v1/AUTH_z/c", ""); r.status != 403 {
+		t.Error("by name, in an account of another domain:", r.status)
+	}
+	if r := s.do("same-names", "HEAD", "/v1/AUTH_z", ""); r.Get("X-Account-Project-Domain-Id") != "elsewhere" {
+		t.Error(r.Header)
+	}
+}
+
 func TestAccountACL(t *testing.T) {
 	s := serve(t)
 	s.must(201, "PUT", acct+"/c", "")
@@ -253,6 +277,8 @@ func TestConstraints(t *testing.T) {
 		"other version":     {"GET", "/v2/AUTH_p", nil, 400, ""},
 		"no destination":    {"COPY", acct + "/c/o", nil, 412, "Destination header required"},
 		"half destination":  {"COPY", acct + "/c/o", []string{"Destination: x"}, 412, "Destination header must be of the form <container name>/<object name>"},
+		"if delete at":      {"DELETE", acct + "/c/o", []string{"X-If-Delete-At: bad"}, 400, "Bad X-If-Delete-At header value"},
+		"nothing":           {"GET", "//v1/AUTH_p", nil, 404, ""},
 		"no method":         {"PATCH", acct + "/c/o", nil, 405, ""},
 		"format":            {"GET", acct + "/c", []string{"Accept: image/png"}, 406, ""},
 		"other bytes":       {"PUT", acct + "/c/o", []string{"Etag: d41d8cd98f00b204e9800998ecf8427f"}, 422, ""},
@@ -288,7 +314,7 @@ func TestObjectsAndConditions(t *testing.T) {
 		{"If-None-Match: " + tag, 304, ""}, {"If-None-Match: *", 304, ""}, {"If-None-Match: x", 200, "0123456789"},
 		{"If-Modified-Since: " + when, 304, ""}, {"If-Modified-Since: Sun, 22 Nov 2026 09:59:59 GMT", 200, "0123456789"},
 		{"If-Unmodified-Since: " + when, 200, "0123456789"}, {"If-Unmodified-Since: Sun, 22 Nov 2026 09:59:59 GMT", 412, ""},
-		{"Range: bytes=2-4", 206, "234"}, {"Range: bytes=-3", 206, "789"}, {"Range: bytes=7-", 206, "789"}, {"Range: bytes=7-99", 206, "789"}, {"Range: bytes=4-2", 200, "0123456789"},
+		{"Range: bytes=2-4", 206, "234"}, {"Range: BYTES = 2 - 4", 206, "234"}, {"Range: bytes=-3", 206, "789"}, {"Range: bytes=7-", 206, "789"}, {"Range: bytes=7-99", 206, "789"}, {"Range: bytes=4-2", 200, "0123456789"},
 		{"Range: bytes=10-", 416, ""}, {"Range: bytes=-0", 416, ""}, {"Range: lines=1-2", 200, "0123456789"}, {"Range: bytes=a-b", 200, "0123456789"},
 		{"Range: bytes=0-9,0-9,0-9,0-9", 416, ""},
 	} {
