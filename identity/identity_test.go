@@ -8,6 +8,7 @@ import (
 	"altostack/identity"
 	"altostack/identity/identitytest"
 	"altostack/kernel/auth"
+	"altostack/kernel/db"
 	"altostack/kernel/fault"
 )
 
@@ -129,17 +130,27 @@ func TestRevocationIsImmediate(t *testing.T) {
 	}
 	for name, takeAway := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := identitytest.New(t)
-			tok := c.Token(t, "demo", "demo")
-			if p, err := c.Service.Validate(t.Context(), tok); err != nil || !p.Cached {
-				t.Fatalf("before: %+v: %v", p, err)
-			}
-			if err := takeAway(c, tok); err != nil {
-				t.Fatal(err)
-			}
-			if p, err := c.Service.Validate(t.Context(), tok); !fault.Has(err, fault.CodeAuthUnauthenticated) {
-				t.Errorf("afterwards the token still gives %+v: %v", p, err)
-			}
+			identitytest.Each(t, func(t *testing.T, c *identitytest.Cloud) {
+				tok, processes := c.Token(t, "demo", "demo"), []*identitytest.Cloud{c}
+				if c.DB.Dialect == db.PostgreSQL { // SQLite has one only
+					processes = append(processes, c.Another(t))
+				}
+				for i, p := range processes {
+					_, err := p.Service.Validate(t.Context(), tok)
+					must(t, err)
+					if p, err := p.Service.Validate(t.Context(), tok); err != nil || !p.Cached {
+						t.Fatalf("before, in process %d: %+v: %v", i, p, err)
+					}
+				}
+				if err := takeAway(c, tok); err != nil {
+					t.Fatal(err)
+				}
+				for i, p := range processes {
+					if p, err := p.Service.Validate(t.Context(), tok); !fault.Has(err, fault.CodeAuthUnauthenticated) {
+						t.Errorf("afterwards, in process %d, the token still gives %+v: %v", i, p, err)
+					}
+				}
+			})
 		})
 	}
 }
