@@ -308,7 +308,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) int {
 			contentType = ct
 		}
 	}
-	if status == http.StatusNotModified || status == http.StatusPreconditionFailed && f.Extra["of"] != nil {
+	if status == http.StatusNotModified || status == http.StatusPreconditionFailed && f.Extra["of"] != nil || f.Extra["empty"] != nil {
 		body = ""
 	}
 	_ = rest.WriteBytes(w, status, contentType, []byte(body))

@@ -24,6 +24,7 @@ type Entry struct {
 	SymlinkPath  string `json:"symlink_path,omitempty"`
 	SymlinkBytes *int64 `json:"symlink_bytes,omitempty"`
 	SymlinkEtag  string `json:"symlink_etag,omitempty"`
+	VersionLink  bool   `json:"version_symlink,omitempty"`
 	VersionID    string `json:"version_id,omitempty"`
 	IsLatest     *bool  `json:"is_latest,omitempty"`
 }

@@ -82,6 +82,11 @@ func heartbeat(c *api.Call) error {
 	if !ok {
 		format = bulk.Text
 	}
+	// Once an answer has begun, no more of the request can be read.
+	body, err := io.ReadAll(io.LimitReader(c.R.Body, manifest.MaxBytes+1))
+	if err != nil {
+		return fault.Because(err, fault.CodeObjectstoreUploadCut, "The manifest did not arrive whole.")
+	}
 	c.W.Header().Set("Content-Type", format)
 	c.W.WriteHeader(http.StatusAccepted)
 	if _, err := io.WriteString(c.W, " "); err != nil {
@@ -90,7 +95,7 @@ func heartbeat(c *api.Call) error {
 	_ = http.NewResponseController(c.W).Flush()
 	h := c.R.Header.Clone()
 	h.Set("Accept", bulk.JSON)
-	in := c.Within(http.MethodPut, c.Container, c.Object, h, c.R.Body, c.R.ContentLength)
+	in := c.Within(http.MethodPut, c.Container, c.Object, h, bytes.NewReader(body), int64(len(body)))
 	in.Query.Set("multipart-manifest", "put")
 	status, err := in.Do()
 	r := bulk.Report{Root: "upload", Status: statusLine(status)}
@@ -244,12 +249,17 @@ func (f *Features) part(c *api.Call, con objectstore.Container, o objectstore.Ob
 		h := c.W.Header()
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(o.Size, 10))
 		h.Set("Etag", `"`+o.ETag+`"`)
+		h.Set("Last-Modified", api.LastModified(o.UpdatedAt))
 		h.Set("X-Static-Large-Object", "True")
 		h.Set("X-Manifest-Etag", o.System[SystemManifest])
 		if con.Versioning != objectstore.VersioningOff {
 			h.Set("X-Object-Version-Id", o.Version())
 		}
-		return api.Refuse(http.StatusRequestedRangeNotSatisfiable, "The requested part number is not satisfiable").(*fault.Fault).WithExtra("of", true)
+		no := fault.New(fault.CodeObjectstoreRefused, "The requested part number is not satisfiable").WithExtra("status", http.StatusRequestedRangeNotSatisfiable).WithExtra("of", true)
+		if c.R.Method == http.MethodHead {
+			no.WithExtra("empty", true)
+		}
+		return no
 	}
 	first := manifest.Size(segments[:n-1])
 	c.Part = true

@@ -64,6 +64,7 @@ func (f *Features) ObjectVersioning() api.Feature {
 		Delete: f.deleteVersion,
 		Entry: func(c *api.Call, o objectstore.Object, e *api.Entry) {
 			if !o.Null && !c.Query.Has("versions") {
+				e.VersionLink = true
 				e.SymlinkPath = "/v1/" + spell(c.Account, c.Container+"/"+o.Name) + "?version-id=" + o.Version()
 			}
 		},

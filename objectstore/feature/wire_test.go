@@ -201,6 +201,12 @@ func TestSLOWire(t *testing.T) {
 	s.says(r, 206, "^world$")
 	s.has(r, map[string]string{"X-Parts-Count": "2", "Content-Range": "bytes 6-10/11"})
 	s.says(s.do("owner", "GET", acct+"/c/m?part-number=3", ""), 416, "not satisfiable")
+	r = s.do("owner", "HEAD", acct+"/c/m?part-number=1", "")
+	s.says(r, 206, "")
+	s.has(r, map[string]string{"Content-Length": "6", "Content-Range": "bytes 0-5/11"})
+	r = s.do("owner", "HEAD", acct+"/c/m?part-number=3", "")
+	s.says(r, 416, "")
+	s.has(r, map[string]string{"Content-Length": "0", "Etag": `"` + whole + `"`, "X-Parts-Count": "2"})
 	s.says(s.do("owner", "GET", acct+"/c/m?part-number=0", ""), 400, "Part number must be an integer greater than 0")
 
 	// a copy is the bytes, or with multipart-manifest=get the manifest
@@ -217,6 +223,40 @@ func TestSLOWire(t *testing.T) {
 
 	s.must(201, "PUT", acct+"/c/2", "WORLD")
 	s.says(s.do("owner", "GET", acct+"/c/m", "", "Range: bytes=6-"), 409, "")
+}
+
+func TestHeartbeat(t *testing.T) {
+	s := serve(t)
+	s.large()
+	s.says(s.do("owner", "PUT", acct+"/c/m?multipart-manifest=put&heartbeat=on", `[{"path":"c/1"}]`), 202,
+		`^ \r\n\r\nEtag: "[0-9a-f]{32}"\nLast Modified: .*\nResponse Body: \nResponse Status: 201 Created\nErrors:\n$`)
+	s.says(s.do("owner", "GET", acct+"/c/m", ""), 200, "^hello $")
+	s.says(s.do("owner", "PUT", acct+"/c/n?multipart-manifest=put&heartbeat=on", `[{"path":"c/no"}]`), 202, "Response Body: Bad Request\nResponse Status: 400 Bad Request\nErrors:\nc/no, 404 Not Found\n$")
+	s.says(s.do("owner", "PUT", acct+"/c/n?multipart-manifest=put&heartbeat=on", "x", "Accept: application/json"), 202, `"Response Body":"Manifest must be valid JSON.\\n","Response Status":"400 Bad Request"`)
+}
+
+// TestProbing: who may not read somewhere learns nothing of what is there.
+func TestProbing(t *testing.T) {
+	s := serve(t)
+	s.large()
+	if r := s.do("other", "PUT", "/v1/AUTH_q/d", ""); r.status != 201 {
+		t.Fatal(r)
+	}
+	s.must(201, "PUT", acct+"/c/m?multipart-manifest=put", `[{"path":"c/1"}]`)
+	s.must(204, "POST", acct+"/c", "", "X-Container-Write: q:v", "X-Container-Read: q:v")
+	s.says(s.do("other", "PUT", acct+"/c/mine?multipart-manifest=put", `[{"path":"c/1"},{"path":"none/x"},{"path":"c/none"}]`), 400,
+		"^Errors:\nnone/x, 403 Forbidden\nc/none, 404 Not Found\n$")
+	for _, target := range []string{"secret/x", "c/m"} {
+		s.says(s.do("other", "PUT", "/v1/AUTH_q/d/l", "", "X-Symlink-Target: "+target, "X-Symlink-Target-Account: AUTH_p", "X-Symlink-Target-Etag: x"), map[string]int{"secret/x": 403, "c/m": 409}[target], "")
+	}
+	// a version by its id is for owners
+	s.must(201, "PUT", acct+"/v", "", "X-Versions-Enabled: true", "X-Container-Read: q:v", "X-Container-Write: q:v")
+	id := s.must(201, "PUT", acct+"/v/o", "1").Get("X-Object-Version-Id")
+	s.must(201, "PUT", acct+"/v/o", "2")
+	s.says(s.do("other", "GET", acct+"/v/o", ""), 200, "^2$")
+	s.says(s.do("other", "GET", acct+"/v/o?version-id="+id, ""), 403, "")
+	s.says(s.do("other", "DELETE", acct+"/v/o?version-id="+id, ""), 403, "")
+	s.says(s.do("owner", "GET", acct+"/v/o?version-id="+id, ""), 200, "^1$")
 }
 
 func TestSLORefused(t *testing.T) {
@@ -260,6 +300,7 @@ func TestDLOWire(t *testing.T) {
 	s.has(r, map[string]string{"X-Object-Manifest": "c/1", "Etag": `"` + sum(sum("hello ")+sum("again")) + `"`})
 	s.says(s.do("owner", "GET", acct+"/c/big", "", "Range: bytes=-5"), 206, "^again$")
 	s.says(s.do("owner", "GET", acct+"/c/big?multipart-manifest=get", ""), 200, "^own$")
+	s.says(s.do("owner", "GET", acct+"/c/big", "", "Range: bytes=0-1,3-4"), 200, "^hello again$")
 	s.says(s.do("owner", "PUT", acct+"/c/bad", "", "X-Object-Manifest: c"), 400, "X-Object-Manifest must be in the format container/prefix")
 	s.must(201, "COPY", acct+"/c/big?multipart-manifest=get", "", "Destination: c/copied")
 	s.has(s.must(200, "HEAD", acct+"/c/copied", ""), map[string]string{"X-Object-Manifest": "c/1", "Content-Length": "11"})
@@ -296,6 +337,14 @@ func TestSymlinkWire(t *testing.T) {
 	s.says(put("", "X-Symlink-Target: c/bad"), 400, "cannot target itself")
 	s.says(put("", "X-Symlink-Target: c/1", "X-Symlink-Target-Etag: x"), 409, "does not match")
 	s.says(put("", "X-Symlink-Target: c/none", "X-Symlink-Target-Etag: x"), 409, "X-Symlink-Target does not exist")
+	// a large object is held by its manifest, and its manifest is read through links
+	s.must(201, "PUT", acct+"/c/m?multipart-manifest=put", `[{"path":"c/1"}]`)
+	etag := s.must(200, "HEAD", acct+"/c/m", "").Get("X-Manifest-Etag")
+	s.says(put("", "X-Symlink-Target: c/m", "X-Symlink-Target-Etag: "+sum(sum("hello "))), 409, "does not match")
+	s.must(201, "PUT", acct+"/c/held", "", "X-Symlink-Target: c/m", "X-Symlink-Target-Etag: "+etag)
+	s.says(s.do("owner", "GET", acct+"/c/held", ""), 200, "^hello $")
+	s.says(s.do("owner", "GET", acct+"/c/held?multipart-manifest=get", ""), 200, `^\[{"name":"/c/1"`)
+	s.says(s.do("owner", "GET", acct+"/c?format=json&prefix=held", ""), 200, `"slo_etag":"\\"`+sum(sum("hello "))+`\\"".*"symlink_bytes":6`)
 	for i := range 4 {
 		s.must(201, "PUT", fmt.Sprintf("%s/c/l%d", acct, i+1), "", fmt.Sprintf("X-Symlink-Target: c/l%d", i))
 	}
@@ -361,6 +410,14 @@ func TestVersionsWire(t *testing.T) {
 	if r.status != 404 || r.Get("X-Object-Version-Id") == "" {
 		t.Errorf("deleting nothing in a versioned container: %v", r)
 	}
+
+	// the null version is what is not a version: deleting it frees the name
+	three := s.must(201, "PUT", acct+"/v/n", "three").Get("X-Object-Version-Id")
+	s.must(204, "DELETE", acct+"/v/n?version-id=null", "")
+	s.says(s.do("owner", "GET", acct+"/v/n", ""), 404, "")
+	s.says(s.do("owner", "GET", acct+"/v/n?version-id="+three, ""), 200, "^three$")
+	s.says(s.do("owner", "GET", acct+"/v?versions&format=xml", ""), 406, "")
+	s.says(s.do("owner", "GET", acct+"/v?versions&marker=n&version_marker=null&limit=1", ""), 200, three)
 
 	// suspended: what is written has no version of its own, what is deleted leaves no marker
 	s.must(204, "POST", acct+"/v", "", "X-Versions-Enabled: false")
