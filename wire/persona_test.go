@@ -86,11 +86,14 @@ func TestPersonas(t *testing.T) {
 					}
 					may := expected(p, o, r)
 					ask := func() { askAs(t, w, p, o, r, may) }
-					if asked++; may && r.changes() {
+					asked++
+					switch {
+					case may && r.Action == "os-volume_upload_image" && o.name != "unknown": // not asked: it would hash a gibibyte
+					case may && r.changes():
 						later = append(later, ask) // it may really happen, and others want to find the world whole
-						return
+					default:
+						ask()
 					}
-					ask()
 				})
 			}
 			w.Idle()
@@ -102,8 +105,8 @@ func TestPersonas(t *testing.T) {
 			}
 			for _, ask := range later {
 				ask()
+				w.Idle()
 			}
-			w.Idle()
 		})
 	}
 }
