@@ -108,8 +108,10 @@ func (s *Service) RequestOAuth(ctx context.Context, r signing.OAuth, projectID s
 	case projectID:
 		return OAuthRequest{}, missing("Requested-Project-Id")
 	}
+	ctx, at := auth.Attempted(ctx)
+	at.Proving, at.Methods = true, []string{"oauth1"}
 	if err := s.signedBy(ctx, r, ""); err != nil {
-		return OAuthRequest{}, unauthenticated(err)
+		return OAuthRequest{}, s.turnedAway(ctx, at, Proof{Methods: at.Methods}, err)
 	}
 	if _, found, err := s.tables.Projects.Get(ctx, s.db, projectID); err != nil || !found {
 		return OAuthRequest{}, orMissing(err, "project", projectID)
@@ -200,8 +202,14 @@ func (s *Service) GrantOAuth(ctx context.Context, r signing.OAuth) (AccessToken,
 			return AccessToken{}, missing(name)
 		}
 	}
+	ctx, at := auth.Attempted(ctx)
+	at.Proving, at.Methods = true, []string{"oauth1"}
 	a, err := s.grantOAuth(ctx, r)
-	return a, unauthenticated(err)
+	if err != nil {
+		return a, s.turnedAway(ctx, at, Proof{Methods: at.Methods}, err)
+	}
+	at.UserID, at.ProjectID = a.UserID, a.ProjectID
+	return a, nil
 }
 
 func (s *Service) grantOAuth(ctx context.Context, r signing.OAuth) (AccessToken, error) {
