@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"time"
 
 	"altostack/identity"
-	"altostack/kernel/config"
 )
 
 // signingKeys opens the keys of signed tokens where they are wanted, or were once:
@@ -26,12 +26,13 @@ func (s *System) signingKeys() (*identity.SigningKeys, error) {
 	return keys, nil
 }
 
-// totpWindows tells none from the service's own default.
-func totpWindows(c *config.Config) int {
-	if n := c.Int("totp_included_previous_windows"); n > 0 {
-		return n
+// orNone tells a setting of nothing from one that is not there, which stands for
+// the service's own default.
+func orNone[T int | time.Duration](n T) T {
+	if n == 0 {
+		return -1
 	}
-	return -1
+	return n
 }
 
 func (s *System) rotateKeys(w http.ResponseWriter, r *http.Request) {

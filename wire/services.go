@@ -112,8 +112,8 @@ func (s *System) openIdentity() error {
 		return err
 	}
 	s.identity, err = identity.New(identity.Config{RelyingParty: party, OpenDirectory: openDirectory, TrustedDashboards: s.dashboards(), AuthorizationTTL: s.authorizationTTL(),
-		SigningKeys: signing, TokenProvider: s.opt.Config.String("token_provider"), LateWindow: s.opt.Config.Duration("token_late"),
-		ScopedForGood: !s.opt.Config.Bool("allow_rescope_scoped_token"), TOTPWindows: totpWindows(s.opt.Config),
+		SigningKeys: signing, TokenProvider: s.opt.Config.String("token_provider"), LateWindow: orNone(s.opt.Config.Duration("token_late")),
+		ScopedForGood: !s.opt.Config.Bool("allow_rescope_scoped_token"), TOTPWindows: orNone(s.opt.Config.Int("totp_included_previous_windows")),
 		DB: s.db, Store: identitystore.New(), Clock: s.clock, IDs: s.ids, Log: s.log, TokenKeys: tokens, CredentialKeys: credentials,
 		TokenLife: s.opt.Config.Duration("token_ttl"), Hashing: hashing(s.opt.Config), Rules: compliance(s.opt.Config), Limits: limits(s.opt.Config), LimitModel: s.opt.Config.String("limit_model")})
 	return err

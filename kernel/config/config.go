@@ -42,7 +42,7 @@ var Keys = []Key{
 	{Name: "external_cidr", Default: "", Meaning: "range of the external network 'public'; empty: a free one of 172.24.0.0/14 is taken at first start"},
 	{Name: "masquerade", Default: "true", Meaning: "let guests reach what this machine reaches, through its address", check: boolean},
 	{Name: "token_provider", Default: "fernet", Meaning: "form of tokens: fernet (encrypted) or jws (signed with ES256, readable by anybody)", check: oneOf("fernet", "jws")},
-	{Name: "token_late", Default: "48h", Meaning: "how long after its end a token still holds for services that finish what its user began", check: duration},
+	{Name: "token_late", Default: "48h", Meaning: "how long after its end a token still holds for services that finish what its user began; 0s: not at all", check: span},
 	{Name: "token_ttl", Default: "1h", Meaning: "life of a token", check: duration},
 	{Name: "allow_rescope_scoped_token", Default: "true", Meaning: "let a scoped token be exchanged for one of another scope", check: boolean},
 	{Name: "totp_included_previous_windows", Default: "1", Meaning: "steps of 30 s before the present one whose one-time passcode is still taken", check: whole(0, 10)},
