@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -349,6 +350,24 @@ func TestRecordsAreListedExportedAndPublished(t *testing.T) {
 	if r, err := b.log().VerifyLines(strings.NewReader(edited)); err != nil || len(r.Problems) != 1 || r.Problems[0].Seq != 5 {
 		t.Errorf("%+v: %v", r, err)
 	}
+}
+
+func TestLongListsArePaged(t *testing.T) {
+	each(t, func(b *bench) {
+		b.acts(b.open(), 1200)
+		rows, err := b.log().List(t.Context(), time.Time{}, 5000, func(audit.Event) bool { return true })
+		if err != nil || len(rows) != 1201 || rows[0].Seq != 1201 || rows[1200].Seq != 1 {
+			t.Fatalf("%d rows: %v", len(rows), err)
+		}
+		for i, r := range rows {
+			if r.Seq != int64(1201-i) {
+				t.Fatalf("row %d is record %d", i, r.Seq)
+			}
+		}
+		if n, err := b.log().Export(t.Context(), time.Time{}, io.Discard); err != nil || n != 1201 {
+			t.Errorf("exported %d: %v", n, err)
+		}
+	})
 }
 
 // Events have the members that CADF demands, with values of its taxonomy.

@@ -229,6 +229,12 @@ func (a *aviary) tenants(ann *wiretest.Person) {
 	}
 	ann.Must(201, "POST", "/image/v2/images", wiretest.M{"name": "i", "disk_format": "raw", "container_format": "bare", "canary": a.canary(a.kept, "an image's property")})
 	ann.Must(202, "POST", "/volume/v3/volumes", wiretest.M{"volume": wiretest.M{"name": "w", "size": 1, "metadata": wiretest.M{"k": a.canary(a.kept, "a volume's metadata")}}})
+	account := "/object-store/v1/AUTH_" + ann.ProjectID
+	ann.Do("POST", account, nil, "X-Account-Meta-Temp-Url-Key", a.canary(a.kept, "a key of temporary URLs"))
+	ann.Do("PUT", account+"/box", nil, "X-Container-Meta-Canary", a.canary(a.kept, "a container's metadata"))
+	if r := ann.Raw("PUT", account+"/box/thing?temp_url_sig="+a.canary(a.proofs, "a signature of a URL"), []byte(a.canary(a.kept, "an object's bytes")), "X-Object-Meta-Canary", a.canary(a.kept, "an object's metadata"), "Content-Type", "text/plain"); r.Status >= 500 {
+		a.t.Errorf("object: %d %s", r.Status, r.Text)
+	}
 	ann.Must(201, "POST", "/network/v2.0/networks", wiretest.M{"network": wiretest.M{"name": "n", "description": a.canary(a.kept, "a network's description")}})
 }
 
