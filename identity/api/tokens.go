@@ -356,16 +356,21 @@ func (a *API) authSystem(w http.ResponseWriter, r *http.Request, scope auth.Scop
 }
 
 func (a *API) revocations(w http.ResponseWriter, r *http.Request, scope auth.Scope) error {
+	since, err := expiry(r.URL.Query().Get("since"))
+	if err != nil {
+		return fault.New(fault.CodeIdentityInvalid, "invalidate date format %s", r.URL.Query().Get("since")).WithField("since")
+	}
 	rows, err := a.svc.Revocations(r.Context(), scope)
 	if err != nil {
 		return err
 	}
-	names := map[string]string{"user": "user_id", "project": "project_id", "domain": "domain_id", "audit": "audit_id", "chain": "audit_chain_id"}
+	names := map[string]string{"user": "user_id", "project": "project_id", "domain": "domain_id", "audit": "audit_id", "chain": "audit_chain_id",
+		"trust": "OS-TRUST:trust_id", "access": "OS-OAUTH1:access_token_id"}
 	events := []object{}
 	for _, v := range rows {
 		kind, id := v.Parts()
-		if name := names[kind]; name != "" {
-			events = append(events, object{name: id, "issued_before": instant(v.RevokedAt)})
+		if name := names[kind]; name != "" && !v.RevokedAt.Before(since) {
+			events = append(events, object{name: id, "issued_before": instant(v.RevokedAt), "revoked_at": instant(v.RevokedAt)})
 		}
 	}
 	slices.Reverse(events)
