@@ -118,8 +118,8 @@ func versionHeaders(c *api.Call, content objectstore.Content, h http.Header) {
 
 // putVersion makes an older version the one that its name stands for.
 func (f *Features) putVersion(c *api.Call, con objectstore.Container, up *api.Upload) (bool, error) {
-	if c.VersionID() == "" || up.Source != nil {
-		return false, nil
+	if c.VersionID() == "" || c.R.Method != http.MethodPut || c.R.Header.Get("X-Copy-From") != "" {
+		return false, nil // of a copy it names the source's version
 	}
 	if c.VersionID() == objectstore.NullVersion {
 		return false, api.Refuse(http.StatusBadRequest, "Invalid version parameter")
