@@ -206,13 +206,13 @@ func forbidden(format string, args ...any) error {
 func cloned(a Attrs) Attrs { return maps.Clone(a) }
 
 // mayChange refuses changes of an object whose option immutable is set, but for
-// one that only lifts the option. a is nil for a deletion.
+// one that only sets the option. a is nil for a deletion.
 func mayChange(noun, id string, o Extra, a Attrs) error {
 	if fixed, _ := o["immutable"].(bool); !fixed {
 		return nil
 	}
 	if options, _ := a["options"].(map[string]any); len(a) == 1 && options != nil {
-		if v, has := options["immutable"]; has && v != true {
+		if _, has := options["immutable"]; has {
 			return nil
 		}
 	}
