@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -193,8 +194,36 @@ func (v *check) files() {
 	v.folder("images/incoming", "")
 	v.folder("image-staging/blobs", "SELECT blob FROM images WHERE status = 'uploading'")
 	v.folder("image-staging/incoming", "")
+	v.objects()
 	v.each("an image that is stuck", "SELECT id || ' ' || status FROM images WHERE status NOT IN ('active', 'queued') AND NOT (status = 'uploading' AND uploader = '')")
 	v.each("a task that is stuck", "SELECT id || ' ' || status FROM image_tasks WHERE status IN ('pending', 'processing')")
+}
+
+// objects are whole files that a row names, and no others.
+func (v *check) objects() {
+	want := map[string]bool{}
+	for _, r := range v.rows(1, "SELECT blob FROM objects WHERE blob <> ''") {
+		want[r[0]] = true
+	}
+	err := filepath.WalkDir(filepath.Join(v.l.c.dir, "objects", "blobs"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil //nolint:nilerr // what is being removed right now is looked at again
+		}
+		if !want[d.Name()] {
+			v.say("the bytes %s of an object belong to nothing", d.Name())
+		}
+		delete(want, d.Name())
+		return nil
+	})
+	if err != nil {
+		v.say("%v", err)
+	}
+	for blob := range want {
+		v.say("the bytes %s of an object are not there", blob)
+	}
+	v.each("bytes still to be removed", "SELECT blob FROM object_garbage")
+	v.each("sums that are wrong", `SELECT CAST(u.container_id AS TEXT) FROM object_usage u WHERE u.bytes <> (SELECT COALESCE(SUM(o.stored), 0) FROM objects o WHERE o.container_id = u.container_id)
+		OR u.objects <> (SELECT COUNT(*) FROM objects o WHERE o.container_id = u.container_id AND o.state = 2)`)
 }
 
 func (v *check) folder(name, query string) {
@@ -226,7 +255,7 @@ func (v *check) nothing() {
 			v.say("host %s still has %s", h.Name, left)
 		}
 	}
-	for _, table := range []string{"placement_allocations", "volumes", "volume_snapshots", "volume_attachments", "floatingips"} {
+	for _, table := range []string{"placement_allocations", "volumes", "volume_snapshots", "volume_attachments", "floatingips", "object_containers", "objects", "object_usage"} {
 		if n := v.rows(1, "SELECT CAST(COUNT(*) AS TEXT) FROM "+table)[0][0]; n != "0" {
 			v.say("%s of %s are left", n, table)
 		}

@@ -128,6 +128,17 @@ var stories = []story{
 		a.do("POST", "/image/v2/images/"+out.ID+"/import", m{"method": m{"name": "glance-direct"}}, nil)
 		a.settle()
 	}},
+	{"objects", func(a api) {
+		a.do("PUT", a.objects("/box"), nil, nil)
+		put := func(name string, size int) {
+			data := bytes.NewReader(bytes.Repeat([]byte("altostack"), size/9))
+			a.do("PUT", a.objects("/box/"+name), &halfway{r: data, l: a.l}, nil)
+		}
+		put("large", 300<<10)
+		put("small", 900)
+		put("large", 200<<10)
+		a.do("DELETE", a.objects("/box/small"), nil, nil)
+	}},
 	{"image of a volume", func(a api) {
 		v := a.volume(m{"size": 1})
 		var made struct {
@@ -244,6 +255,10 @@ func (a api) upload(name string, size int) string {
 	return out.ID
 }
 
+func (a api) objects(path string) string {
+	return "/object-store/v1/AUTH_" + a.l.c.project + path
+}
+
 // halfway comes to a point in the middle of what it reads.
 type halfway struct {
 	r *bytes.Reader
@@ -298,6 +313,16 @@ func (a api) clear() {
 		if i.ID != a.l.c.image {
 			a.do("DELETE", "/image/v2/images/"+i.ID, nil, nil)
 		}
+	}
+	var containers []struct{ Name string }
+	a.do("GET", a.objects("?format=json"), nil, &containers)
+	for _, c := range containers {
+		var objects []struct{ Name string }
+		a.do("GET", a.objects("/"+c.Name+"?format=json"), nil, &objects)
+		for _, o := range objects {
+			a.do("DELETE", a.objects("/"+c.Name+"/"+o.Name), nil, nil)
+		}
+		a.do("DELETE", a.objects("/"+c.Name), nil, nil)
 	}
 	a.settle()
 	a.l.c.want = map[string]string{}

@@ -34,11 +34,11 @@ func (c *Call) upload() (*Upload, error) {
 	if len(c.R.TransferEncoding) > 0 && c.R.TransferEncoding[0] != "chunked" {
 		return nil, Refuse(http.StatusNotImplemented, "Unsupported Transfer-Coding header value specified in Transfer-Encoding header")
 	}
-	chunked := len(c.R.TransferEncoding) > 0
+	chunked := c.R.ContentLength < 0
 	if c.R.ContentLength > limits.ObjectBytes {
 		return nil, Refuse(http.StatusRequestEntityTooLarge, "Your request is too large.")
 	}
-	if !chunked && h.Get("Content-Length") == "" && c.R.ContentLength <= 0 {
+	if c.R.ContentLength == 0 && h.Get("Content-Length") == "" {
 		return nil, Refuse(http.StatusLengthRequired, "Missing Content-Length header.")
 	}
 	up := &Upload{Body: c.R.Body}
