@@ -135,7 +135,8 @@ func (s *Service) replace(ctx context.Context, tx *db.Tx, c Container, p Put, o 
 	}
 	delta := Usage{}
 	if gone != nil {
-		if err := s.remove(ctx, tx, c, *gone, &delta); err != nil {
+		delta.add(*gone, -1)
+		if err := s.store.DeleteObject(ctx, tx, c.ID, gone.Name, gone.Stamp); err != nil {
 			return err
 		}
 	}
@@ -147,6 +148,11 @@ func (s *Service) replace(ctx context.Context, tx *db.Tx, c Container, p Put, o 
 	delta.add(*o, 1)
 	if err := s.store.InsertObject(ctx, tx, *o); err != nil {
 		return err
+	}
+	if gone != nil { // only now: an object that is copied onto itself keeps its bytes
+		if err := s.discard(ctx, tx, c.Policy, gone.Blob, gone.Pieces > 0); err != nil {
+			return err
+		}
 	}
 	return s.store.Count(ctx, tx, c, o.Name, delta)
 }

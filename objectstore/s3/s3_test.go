@@ -236,6 +236,13 @@ func TestCopies(t *testing.T) {
 	if err != nil || st.UserMetadata["A"] != "" || st.UserMetadata["B"] != "2" {
 		t.Error(st, err)
 	}
+	w.must(c.RemoveObject(ctx, "bkt", "src ü", minio.RemoveObjectOptions{}))
+	_, err = c.CopyObject(ctx, minio.CopyDestOptions{Bucket: "bkt", Object: "dst", ReplaceMetadata: true}, minio.CopySrcOptions{Bucket: "bkt", Object: "dst"})
+	w.must(err)
+	w.must(w.svc.Sweep(ctx))
+	if got, err := w.getText(c, "bkt", "dst", minio.GetObjectOptions{}); got != "data" || err != nil {
+		t.Errorf("copied onto itself: %q %v", got, err)
+	}
 	_, err = c.CopyObject(ctx, minio.CopyDestOptions{Bucket: "bkt", Object: "dst"}, minio.CopySrcOptions{Bucket: "bkt", Object: "dst"})
 	w.code(err, "InvalidRequest")
 	_, err = c.CopyObject(ctx, minio.CopyDestOptions{Bucket: "bkt", Object: "d"}, minio.CopySrcOptions{Bucket: "bkt", Object: "dst", MatchETag: "x"})
