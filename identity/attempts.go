@@ -256,6 +256,11 @@ func (s *Service) provePassword(ctx context.Context, ref Ref, u User, found bool
 		give()
 		return u, err
 	case !v.same:
+		if u.Source == SourceDirectory { // no hash was computed, as one is for who is not there
+			if err := s.hasher.waste(ctx, password); err != nil {
+				return u, err
+			}
+		}
 		return u, s.failed(ctx, u, over)
 	}
 	give()
