@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"encoding/base64"
 	"encoding/xml"
 	"net/http"
 	"regexp"
@@ -84,22 +85,33 @@ func (c *call) listBuckets() error {
 		XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
 		Owner   owner
 		Buckets struct{ Bucket []bucket }
-	}{Owner: c.owner()}
-	const page = 1000
-	for marker := ""; ; {
-		list, err := c.svc.Containers(c.r.Context(), c.account, objectstore.Listing{Marker: marker, Limit: page})
-		if err != nil {
-			return err
-		}
-		for _, e := range list {
-			out.Buckets.Bucket = append(out.Buckets.Bucket, bucket{e.Item.Name, isoTime(e.Item.CreatedAt)})
-			marker = e.Item.Name
-		}
-		if len(list) < page {
-			return c.answer(out)
-		}
+		Next    string `xml:"ContinuationToken,omitempty"`
+		Prefix  string `xml:"Prefix,omitempty"`
+	}{Owner: c.owner(), Prefix: c.q.Get("prefix")}
+	most, err := c.number("max-buckets", maxBuckets)
+	if err != nil {
+		return err
 	}
+	marker, err := base64.URLEncoding.DecodeString(c.q.Get("continuation-token"))
+	if err != nil || most == 0 {
+		return argument("max-buckets", c.q.Get("max-buckets"), "max-buckets is a number from 1 to 10000, continuation-token is one that was answered")
+	}
+	list, err := c.svc.Containers(c.r.Context(), c.account, objectstore.Listing{Marker: string(marker), Prefix: out.Prefix, Limit: most + 1})
+	if err != nil {
+		return err
+	}
+	if len(list) > most {
+		list = list[:most]
+		out.Next = base64.URLEncoding.EncodeToString([]byte(list[most-1].Item.Name))
+	}
+	for _, e := range list {
+		out.Buckets.Bucket = append(out.Buckets.Bucket, bucket{e.Item.Name, isoTime(e.Item.CreatedAt)})
+	}
+	return c.answer(out)
 }
+
+// maxBuckets is how many buckets one answer lists.
+const maxBuckets = 10000
 
 var (
 	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)

@@ -113,10 +113,9 @@ func (c *call) listObjects() error {
 func (c *call) after(out *listing, encode func(string) string) (string, error) {
 	marker := c.q.Get("start-after")
 	out.StartAfter = encode(marker)
-	if !c.q.Has("continuation-token") {
+	if out.ContinuationToken = c.q.Get("continuation-token"); out.ContinuationToken == "" {
 		return marker, nil
 	}
-	out.ContinuationToken = c.q.Get("continuation-token")
 	raw, err := base64.URLEncoding.DecodeString(out.ContinuationToken)
 	if err != nil || len(raw) == 0 {
 		return "", argument("continuation-token", out.ContinuationToken, "The continuation token provided is incorrect")
@@ -144,7 +143,7 @@ func (c *call) fill(out *listing, con objectstore.Container, marker string, most
 			continue
 		}
 		o := e.Item
-		one := content{Key: encode(o.Name), LastModified: isoTime(o.UpdatedAt), ETag: quoted(etag(o.Kind, o.ETag)), Size: o.Size, StorageClass: "STANDARD"}
+		one := content{Key: encode(o.Name), LastModified: isoTime(modified(o.UpdatedAt)), ETag: quoted(etag(o.Kind, o.ETag)), Size: o.Size, StorageClass: "STANDARD"}
 		if owners {
 			one.Owner = &who
 		}
@@ -224,7 +223,7 @@ func (c *call) listVersions() error {
 }
 
 func (c *call) versionLine(o objectstore.Object, encode func(string) string) version {
-	v := version{XMLName: xml.Name{Local: "DeleteMarker"}, Key: encode(o.Name), VersionID: o.Version(), IsLatest: o.Latest, LastModified: isoTime(o.UpdatedAt), Owner: c.owner()}
+	v := version{XMLName: xml.Name{Local: "DeleteMarker"}, Key: encode(o.Name), VersionID: o.Version(), IsLatest: o.Latest, LastModified: isoTime(modified(o.UpdatedAt)), Owner: c.owner()}
 	if !o.Marker {
 		v.XMLName.Local, v.ETag, v.Size, v.StorageClass = "Version", quoted(etag(o.Kind, o.ETag)), &o.Size, "STANDARD"
 	}

@@ -201,6 +201,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	auth.AttemptOf(r.Context()).By = c.caller
 	c.r = r.WithContext(auth.With(r.Context(), c.caller))
+	for _, name := range []string{"X-Amz-Expected-Bucket-Owner", "X-Amz-Source-Expected-Bucket-Owner"} {
+		if who := r.Header.Get(name); who != "" && who != c.caller.ProjectID {
+			return refusal("AccessDenied")
+		}
+	}
 	h2, err := c.handler()
 	if err != nil {
 		return err

@@ -5,7 +5,9 @@ import (
 	"encoding/xml"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"altostack/objectstore"
 )
@@ -59,6 +61,7 @@ func headerTags(h http.Header) (string, error) {
 			tags = append(tags, tag{key, v})
 		}
 	}
+	slices.SortFunc(tags, func(a, b tag) int { return strings.Compare(a.Key, b.Key) })
 	return checkTags(tags, maxObjectTags)
 }
 

@@ -3,12 +3,12 @@ package s3
 import (
 	"context"
 	"encoding/xml"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"altostack/kernel/db"
+	"altostack/kernel/fault"
 	"altostack/objectstore"
 )
 
@@ -92,14 +92,17 @@ func (c *call) copyPart(con objectstore.Container, u objectstore.Upload, n int) 
 	}
 	span := [2]int64{0, src.Size}
 	if text := c.r.Header.Get("X-Amz-Copy-Source-Range"); text != "" {
-		var first, last int64
-		if _, err := fmt.Sscanf(text, "bytes=%d-%d", &first, &last); err != nil || first < 0 || last < first {
+		set, is := strings.CutPrefix(text, "bytes=")
+		from, to, dash := strings.Cut(set, "-")
+		first, err1 := strconv.ParseUint(from, 10, 63)
+		last, err2 := strconv.ParseUint(to, 10, 63)
+		if !is || !dash || err1 != nil || err2 != nil || last < first {
 			return argument("x-amz-copy-source-range", text, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
 		}
-		if last >= src.Size {
+		if int64(last) >= src.Size { //nolint:gosec // of 63 bits
 			return argument("x-amz-copy-source-range", text, "Range specified is not valid for source object of size: "+strconv.FormatInt(src.Size, 10))
 		}
-		span = [2]int64{first, last - first + 1}
+		span = [2]int64{int64(first), int64(last - first + 1)} //nolint:gosec // of 63 bits
 	}
 	r, err := src.Open(c.r.Context(), span[0], span[1])
 	if err != nil {
@@ -119,6 +122,12 @@ func (c *call) completeUpload() error {
 		return err
 	}
 	u, err := c.upload(con)
+	if fault.Has(err, fault.CodeObjectstoreUploadNotFound) {
+		// A client that did not hear the answer asks again.
+		if o, e := c.svc.Object(c.r.Context(), con, c.key, ""); e == nil && o.Blob == "list-"+c.q.Get("uploadId") {
+			return c.completed(con, o)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -150,6 +159,10 @@ func (c *call) completeUpload() error {
 	if err != nil {
 		return err
 	}
+	return c.completed(con, o)
+}
+
+func (c *call) completed(con objectstore.Container, o objectstore.Object) error {
 	c.version(con, o)
 	return c.answer(struct {
 		XMLName  xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CompleteMultipartUploadResult"`

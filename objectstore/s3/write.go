@@ -82,7 +82,7 @@ func withoutChunked(encoding string) string {
 			rest = append(rest, part)
 		}
 	}
-	return strings.Join(rest, ",")
+	return strings.Join(rest, ", ")
 }
 
 // guarded makes a write hold to If-Match and If-None-Match.
@@ -245,7 +245,7 @@ func (c *call) copyObject(con objectstore.Container, p objectstore.Put) error {
 		return err
 	}
 	c.version(con, o)
-	return c.answer(copied{xml.Name{Space: namespace, Local: "CopyObjectResult"}, isoTime(o.UpdatedAt), quoted(o.ETag)})
+	return c.answer(copied{xml.Name{Space: namespace, Local: "CopyObjectResult"}, isoTime(modified(o.UpdatedAt)), quoted(o.ETag)})
 }
 
 // directives decide what of the source's description its copy keeps.
