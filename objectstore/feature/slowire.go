@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -272,6 +274,9 @@ func (f *Features) deleteSLO(c *api.Call, con objectstore.Container, _ *objectst
 	if c.Query.Get("multipart-manifest") != "delete" {
 		return false, nil
 	}
+	if api.Truthy(c.Query.Get("async")) {
+		return false, f.deleteSegments(c, con)
+	}
 	format, ok := bulk.Format(c.R.Header.Get("Accept"))
 	if !ok {
 		return false, api.Refuse(http.StatusNotAcceptable, "")
@@ -279,4 +284,52 @@ func (f *Features) deleteSLO(c *api.Call, con objectstore.Container, _ *objectst
 	d := f.newDeletion(c, format)
 	d.slo("/"+con.Name+"/"+c.Object, c.VersionID(), 0)
 	return true, d.finish()
+}
+
+// deleteSegments deletes what a manifest names, for async=on; the manifest is
+// deleted as any object is then. It is done before the answer, which is what may
+// be relied on.
+func (f *Features) deleteSegments(c *api.Call, con objectstore.Container) error {
+	o, err := f.svc.Object(c.R.Context(), con, c.Object, c.VersionID())
+	if err != nil {
+		return err
+	}
+	if o.Kind != KindSLO {
+		return api.Refuse(http.StatusBadRequest, "Not an SLO manifest")
+	}
+	segments, err := f.Segments(c.R.Context(), con, o)
+	if err != nil {
+		return err
+	}
+	containers := map[string]bool{}
+	for _, s := range segments {
+		if s.SubSLO {
+			return api.Refuse(http.StatusBadRequest, "No segments may be large objects.")
+		}
+		if s.Data == nil {
+			name, _, _ := strings.Cut(strings.TrimLeft(s.Name, "/"), "/")
+			containers[name] = true
+		}
+	}
+	if len(containers) > 1 {
+		return api.Refuse(http.StatusBadRequest, "All segments must be in one container. Found segments in %s", quoted(containers))
+	}
+	for _, s := range segments {
+		if s.Data != nil {
+			continue
+		}
+		container, name, _ := strings.Cut(strings.TrimLeft(s.Name, "/"), "/")
+		if status, err := c.Within(http.MethodDelete, container, name, nil, nil, 0).Do(); err != nil && status != http.StatusNotFound {
+			return err
+		}
+	}
+	return nil
+}
+
+func quoted(names map[string]bool) string {
+	var out []string
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		out = append(out, `"`+bulk.Quote(n)+`"`)
+	}
+	return strings.Join(out, ", ")
 }

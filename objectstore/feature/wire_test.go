@@ -168,7 +168,9 @@ func TestInfo(t *testing.T) {
 
 func (s *swift) large() {
 	s.t.Helper()
-	s.must(201, "PUT", acct+"/c", "")
+	if r := s.do("owner", "PUT", acct+"/c", ""); r.status/100 != 2 {
+		s.t.Fatal(r)
+	}
 	s.must(201, "PUT", acct+"/c/1", "hello ")
 	s.must(201, "PUT", acct+"/c/2", "world")
 }
@@ -285,6 +287,12 @@ func TestSLODelete(t *testing.T) {
 		`{"Errors":\[\],"Number Deleted":4,"Number Not Found":0,"Response Body":"","Response Status":"200 OK"}`)
 	s.says(s.do("owner", "GET", acct+"/c", ""), 204, "")
 	s.says(s.do("owner", "DELETE", acct+"/c/m?multipart-manifest=delete", ""), 200, "Number Not Found: 1\n(.|\n)*Response Status: 200 OK")
+	s.large()
+	s.must(201, "PUT", acct+"/c/m?multipart-manifest=put", `[{"path":"/c/1"},{"path":"/c/2"}]`)
+	s.must(201, "PUT", acct+"/c/out?multipart-manifest=put", `[{"path":"/c/m"}]`)
+	s.says(s.do("owner", "DELETE", acct+"/c/out?multipart-manifest=delete&async=on", ""), 400, "No segments may be large objects.")
+	s.must(204, "DELETE", acct+"/c/m?multipart-manifest=delete&async=on", "")
+	s.says(s.do("owner", "GET", acct+"/c", ""), 200, "^out\n$")
 	s.must(201, "PUT", acct+"/c/plain", "x")
 	s.says(s.do("owner", "DELETE", acct+"/c/plain?multipart-manifest=delete", ""), 200, "Response Status: 400 Bad Request\nErrors:\n/c/plain, Not an SLO manifest\n")
 	s.must(200, "HEAD", acct+"/c/plain", "")
