@@ -182,9 +182,11 @@ func Successor(prefix string) []byte {
 	return nil
 }
 
-// Objects lists the objects of a container.
+// Objects lists the objects of a container, but not those whose time is up.
 func (s *Service) Objects(ctx context.Context, c Container, l Listing) ([]Entry[Object], error) {
+	now := s.clock.Now().Unix()
 	return Seek(l, func(o Object) (string, int64) { return o.Name, 0 }, func(w Window) ([]Object, error) {
+		w.At = now
 		return s.store.Objects(ctx, s.db, c.ID, w)
 	})
 }

@@ -82,6 +82,8 @@ type Window struct {
 	After    bool
 	Reverse  bool
 	Limit    int
+	// At, in seconds since 1970, leaves out objects whose time was up then; 0: none.
+	At int64
 	// Stamp, where not 0, continues a list of versions behind the one of this
 	// stamp of the name Min; with Reverse, of the name Max.
 	Stamp int64

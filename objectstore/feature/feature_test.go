@@ -478,6 +478,9 @@ func TestExpire(t *testing.T) {
 				t.Errorf("%s reads %q after its time", name, got)
 			}
 		}
+		if got := w.names(c) + "|" + w.names(v); got != "put again stays|" {
+			t.Errorf("listed are %s", got)
+		}
 		for range 2 {
 			if err := w.svc.Expire(ctx); err != nil {
 				t.Fatal(err)

@@ -83,6 +83,9 @@ func (s *Store) DeleteObject(ctx context.Context, tx *db.Tx, container int64, na
 func (s *Store) Objects(ctx context.Context, r db.Reader, container int64, w objectstore.Window) ([]objectstore.Object, error) {
 	b := newBounds("container_id = $1 AND state = 2", container)
 	b.names("name", w)
+	if w.At > 0 {
+		b.add("(delete_at = 0 OR delete_at > $%d)", w.At)
+	}
 	return db.List(ctx, r, scanObject, "SELECT "+objectColumns+" FROM objects WHERE "+b.where()+b.order("name", "", w), b.args...)
 }
 
