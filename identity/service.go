@@ -123,6 +123,11 @@ func New(cfg Config) (*Service, error) {
 		return nil, errors.New("identity: signed tokens need signing keys")
 	}
 	s.methods = s.methodTable()
+	for name := range s.methods {
+		if !slices.Contains(methodBits, name) {
+			return nil, fmt.Errorf("identity: the method %s has no bit in tokens", name)
+		}
+	}
 	var err error
 	if s.hasher, err = newHasher(cfg.Hashing, runtime.GOMAXPROCS(0), cfg.PasswordMemory, cfg.Clock); err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
