@@ -56,7 +56,7 @@ type listing struct {
 	Marker                *string   `xml:"Marker"`
 	NextMarker            string    `xml:"NextMarker,omitempty"`
 	StartAfter            string    `xml:"StartAfter,omitempty"`
-	ContinuationToken     string    `xml:"ContinuationToken,omitempty"`
+	ContinuationToken     *string   `xml:"ContinuationToken"`
 	NextContinuationToken string    `xml:"NextContinuationToken,omitempty"`
 	KeyCount              *int      `xml:"KeyCount"`
 	MaxKeys               int       `xml:"MaxKeys"`
@@ -113,12 +113,16 @@ func (c *call) listObjects() error {
 func (c *call) after(out *listing, encode func(string) string) (string, error) {
 	marker := c.q.Get("start-after")
 	out.StartAfter = encode(marker)
-	if out.ContinuationToken = c.q.Get("continuation-token"); out.ContinuationToken == "" {
+	token := c.q.Get("continuation-token")
+	if c.q.Has("continuation-token") {
+		out.ContinuationToken = &token
+	}
+	if token == "" {
 		return marker, nil
 	}
-	raw, err := base64.URLEncoding.DecodeString(out.ContinuationToken)
+	raw, err := base64.URLEncoding.DecodeString(token)
 	if err != nil || len(raw) == 0 {
-		return "", argument("continuation-token", out.ContinuationToken, "The continuation token provided is incorrect")
+		return "", argument("continuation-token", token, "The continuation token provided is incorrect")
 	}
 	return string(raw), nil
 }
