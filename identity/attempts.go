@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -305,7 +306,9 @@ func (s *Service) turnedAway(ctx context.Context, at *auth.Attempt, p Proof, err
 		at.Why = r.why
 		s.log.InfoContext(ctx, "authentication refused", "why", r.why, "methods", p.Methods)
 	}
-	if !at.Drawn {
+	// A token of ours that holds no more was not guessed: dashboards show many.
+	ours := slices.Equal(p.Methods, []string{"token"}) && !errors.Is(err, errForged) && (r == nil || !r.forged)
+	if !at.Drawn && !ours {
 		if _, limited := s.throttle.take(at, ""); limited != nil {
 			return limited
 		}

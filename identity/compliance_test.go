@@ -485,6 +485,15 @@ func TestFailuresAreLimited(t *testing.T) {
 			t.Errorf("forged token %d: %v", i+1, err)
 		}
 	}
+	// A token of ours that was revoked was not guessed.
+	tok, err := c.Service.Issue(t.Context(), c.Password("demo", "demo's"), identity.Ask{Given: true, Unscoped: true})
+	must(t, err)
+	must(t, c.Service.RevokeToken(t.Context(), auth.System("test"), tok.ID))
+	for range 20 {
+		if _, err := c.Service.Issue(from(t.Context(), "192.0.2.10"), identity.Proof{Methods: []string{"token"}, Token: tok.ID}, identity.Ask{}); !fault.Has(err, fault.CodeIdentityNotFound) {
+			t.Fatalf("a revoked token: %v", err)
+		}
+	}
 	if n := c.Service.AttemptsRefused(); n == 0 {
 		t.Error("none was counted")
 	}

@@ -24,6 +24,8 @@ type refusal struct {
 	// lost says that a token shown as proof holds no more, which the real service
 	// answers as not found.
 	lost bool
+	// forged says that it never was a token of ours.
+	forged bool
 }
 
 func (r *refusal) Error() string { return r.why }

@@ -81,7 +81,7 @@ func (s *Service) byToken(ctx context.Context, p Proof, a Ask, c *Claims) error 
 	t, err := s.token(ctx, p.Token, 0)
 	var r *refusal
 	if errors.As(err, &r) || errors.Is(err, errForged) {
-		return &refusal{why: err.Error(), lost: true}
+		return &refusal{why: err.Error(), lost: true, forged: errors.Is(err, errForged)}
 	}
 	if err != nil {
 		return err
