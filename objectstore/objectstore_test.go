@@ -525,6 +525,43 @@ func TestAccountsAndPolicies(t *testing.T) {
 	})
 }
 
+// What a deleted account held goes; its name is free again after a week.
+func TestReap(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.versioning(objectstore.VersioningEnabled)
+		w.put("a", "one")
+		w.put("a", "two")
+		u, err := w.CreateUpload(t.Context(), w.c, objectstore.Put{Name: "half"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.PutPart(t.Context(), w.c, u, 1, objectstore.Put{Length: 1}, strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.DeleteAccount(t.Context(), "AUTH_p"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := errors.Join(w.Reap(t.Context()), w.Sweep(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if left := w.files(); len(left) != 0 {
+			t.Error("left", left)
+		}
+		if _, err := w.Account(t.Context(), "AUTH_p"); !fault.Has(err, fault.CodeObjectstoreAccountGone) {
+			t.Error("forgotten at once:", err)
+		}
+		w.clock.Advance(8 * 24 * time.Hour)
+		if err := w.Reap(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := w.Account(t.Context(), "AUTH_p"); err != nil || a.Exists || a.Total() != (objectstore.PolicyUsage{}) {
+			t.Error(a, err)
+		}
+	})
+}
+
 // Many writers of many names: sums stay exact.
 func TestConcurrentSums(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

@@ -16,6 +16,9 @@ var ErrNoBlob = errors.New("no such blob")
 type Store interface {
 	Account(ctx context.Context, r db.Reader, name string) (Account, bool, error)
 	SaveAccount(ctx context.Context, tx *db.Tx, a Account) error
+	// DeletedAccounts are those whose name was deleted and not forgotten yet.
+	DeletedAccounts(ctx context.Context, r db.Reader) ([]Account, error)
+	ForgetAccount(ctx context.Context, tx *db.Tx, name string) error
 	// AccountSystem answers an account's System alone: no sums are read.
 	AccountSystem(ctx context.Context, r db.Reader, name string) (map[string]string, error)
 	Containers(ctx context.Context, r db.Reader, account string, w Window) ([]Container, error)

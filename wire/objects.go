@@ -62,6 +62,7 @@ func (s *System) objectRates() (r feature.Rates, err error) {
 // objectLoops keep the object store true to its rows.
 func (s *System) objectLoops() {
 	s.objects.OnGarbage(s.loops.Add(reconcile.Loop{Name: "object garbage", Every: time.Minute, Run: s.objects.Sweep}))
+	s.loops.Add(reconcile.Loop{Name: "deleted accounts", Every: 5 * time.Minute, Run: s.objects.Reap})
 	s.loops.Add(reconcile.Loop{Name: "object expiry", Every: 5 * time.Second, Run: s.objects.Expire})
 	s.loops.Add(reconcile.Loop{Name: "object uploads", Every: time.Minute, Run: func(ctx context.Context) error {
 		if err := s.objects.Extend(ctx); err != nil {

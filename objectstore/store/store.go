@@ -117,6 +117,26 @@ func (s *Store) AccountSystem(ctx context.Context, r db.Reader, name string) (ma
 	return dict(system)
 }
 
+// DeletedAccounts reads the names of deleted accounts, with when they were deleted.
+func (s *Store) DeletedAccounts(ctx context.Context, r db.Reader) ([]objectstore.Account, error) {
+	return db.List(ctx, r, func(sc db.Scanner) (a objectstore.Account, err error) {
+		var deleted int64
+		err = sc.Scan(&a.Name, &deleted)
+		a.DeletedAt = db.Time(deleted)
+		return a, err
+	}, "SELECT name, deleted_at FROM object_accounts WHERE deleted_at > 0 ORDER BY name")
+}
+
+// ForgetAccount removes a deleted account's rows.
+func (s *Store) ForgetAccount(ctx context.Context, tx *db.Tx, name string) error {
+	n, err := tx.Exec(ctx, "DELETE FROM object_accounts WHERE name = $1 AND deleted_at > 0", name)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, "DELETE FROM object_account_usage WHERE account = $1", name)
+	return err
+}
+
 // SaveAccount writes an account, new or not.
 func (s *Store) SaveAccount(ctx context.Context, tx *db.Tx, a objectstore.Account) error {
 	deleted := int64(0)
