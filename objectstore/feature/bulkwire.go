@@ -97,6 +97,9 @@ func (d *deletion) one(name, version string) bool {
 		return d.failed(name, statusLine(http.StatusPreconditionFailed))
 	}
 	container, object, _ := strings.Cut(strings.TrimLeft(name, "/"), "/")
+	if container == "" { // the account itself is not deleted in passing
+		return d.failed(name, statusLine(http.StatusPreconditionFailed))
+	}
 	in := d.c.Within(http.MethodDelete, container, object, nil, nil, 0)
 	if version != "" {
 		in.Query.Set("version-id", version)

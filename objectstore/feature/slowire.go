@@ -66,7 +66,9 @@ func (f *Features) putSLO(c *api.Call, con objectstore.Container, up *api.Upload
 	case up.Source != nil:
 		return false, api.Refuse(http.StatusMethodNotAllowed, "Multipart Manifest PUTs cannot be COPY requests")
 	default:
-		body, err = io.ReadAll(io.LimitReader(up.Body, manifest.MaxBytes+1))
+		if body, err = io.ReadAll(io.LimitReader(up.Body, manifest.MaxBytes+1)); err != nil {
+			err = fault.Because(err, fault.CodeObjectstoreUploadCut, "The manifest did not arrive whole.")
+		}
 	}
 	if err != nil {
 		return false, err

@@ -590,6 +590,7 @@ func TestBulkWire(t *testing.T) {
 	s.says(s.do("owner", "POST", acct+"?bulk-delete", "c\nc/one\n/c/empty\nd/sub%2Ftwo\nd/none\nd\n", "Content-Type: text/plain"), 200,
 		"^Number Deleted: 5\nNumber Not Found: 1\nResponse Body: \nResponse Status: 200 OK\nErrors:\n$")
 	s.says(s.do("owner", "DELETE", acct+"?bulk-delete", "e\n", "Accept: application/xml"), 200, "<errors>\n<object><name>e</name><status>409 Conflict</status></object>\n</errors>")
+	s.says(s.do("reseller", "POST", acct+"?bulk-delete", "/\n//\n"), 200, "Number Deleted: 0\n(.|\n)*Errors:\n/, 412 Precondition Failed\n//, 412 Precondition Failed\n")
 	s.says(s.do("owner", "POST", acct+"?bulk-delete", ""), 200, "Response Body: Invalid bulk delete.\nResponse Status: 400 Bad Request")
 	s.says(s.do("owner", "POST", acct+"?bulk-delete", "e", "Accept: image/png"), 200, "406 Not Acceptable")
 	s.says(s.do("owner", "POST", acct+"?bulk-delete", "e", "Content-Type: application/json"), 200, "406 Not Acceptable")
