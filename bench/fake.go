@@ -62,7 +62,7 @@ func (s *Suite) oneHost(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, c.wipe())
 	}
-	got, err := s.measure(ctx, c, Options{Servers: s.Servers, Keep: true})
+	got, err := s.measure(ctx, c, Options{Parts: []string{"tokens", "ports", "servers"}, Servers: s.Servers, Keep: true})
 	if err != nil {
 		return errors.Join(err, c.wipe())
 	}

@@ -18,11 +18,10 @@ const smallObject = 4 << 10
 // objects measures the object store by Swift's API: small objects, a large one,
 // and pages of a long listing.
 func (b *run) objects(ctx context.Context) []Result {
-	endpoint, err := b.cloud.Endpoint("object-store")
+	o, err := b.store(b.name)
 	if err != nil {
 		return []Result{{Name: "objects", Error: err.Error()}}
 	}
-	o := &objectRun{run: b, url: endpoint + "/" + b.name, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}}}
 	if err := o.call(ctx, http.MethodPut, "", nil, 0, nil); err != nil {
 		return []Result{{Name: "objects", Error: err.Error()}}
 	}
@@ -135,20 +134,35 @@ func (o *objectRun) listing(ctx context.Context) []Result {
 	if n == 0 {
 		return nil
 	}
-	name := func(i int) string { return fmt.Sprintf("d%06d/%09d", i/1000, i) }
 	out := []Result{o.many(ctx, "PUT empty object", n, o.o.Concurrency, func(ctx context.Context, i int) error {
-		return o.call(ctx, http.MethodPut, name(i), nil, 0, nil)
+		return o.call(ctx, http.MethodPut, listedName(i), nil, 0, nil)
 	})}
+	return append(out, o.pages(ctx, n)...)
+}
+
+// listedName is that of an object of a long listing, as `bench fill` names them too.
+func listedName(i int) string { return fmt.Sprintf("d%06d/%09d", i/1000, i) }
+
+// pages reads pages of a container of n objects.
+func (o *objectRun) pages(ctx context.Context, n int) []Result {
+	name := listedName
 	page := func(title, query string) Result {
 		return o.many(ctx, fmt.Sprintf("%s of %d objects", title, n), 20, 1, func(ctx context.Context, _ int) error {
 			return o.call(ctx, http.MethodGet, "", nil, 0, nil, query)
 		})
 	}
 	after := func(i int) string { return "limit=1000&format=json&marker=" + url.QueryEscape(name(i)) }
-	return append(out,
+	return []Result{
 		page("first page of 1,000", "limit=1000&format=json"), page("middle page of 1,000", after(n/2)), page("last page of 1,000", after(max(0, n-1001))),
 		page("last page of 1,000, in reverse", "limit=1000&format=json&reverse=true&marker="+url.QueryEscape(name(min(n-1, 1001)))),
-		page("directories (delimiter)", "format=json&delimiter=/"))
+		page("directories (delimiter)", "format=json&delimiter=/"),
+	}
+}
+
+// store opens a container by its name.
+func (b *run) store(container string) (*objectRun, error) {
+	endpoint, err := b.cloud.Endpoint("object-store")
+	return &objectRun{run: b, url: endpoint + "/" + container, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128, DisableCompression: true}}}, err
 }
 
 // remove deletes what is left and the container.

@@ -25,6 +25,7 @@ type Suite struct {
 	Repeat  int    // starts of each kind
 	Servers int    // that are booted, and listed
 	Rows    int    // servers in the full database
+	Objects int    // of the long listing; 0: none
 	Hosts   int    // of the large cloud
 	Tokens  int    // issued, to see whether memory grows; 0: none
 	Guests  int    // real boots of each kind; 0: none
@@ -48,7 +49,7 @@ func (s *Suite) Run(ctx context.Context) ([]Figure, error) {
 	if info, err := os.Stat(s.Program); err == nil {
 		s.add(Result{Name: "executable", Unit: "MB", Median: float64(info.Size()) / 1e6, Count: 1}, "< 80 MB", "")
 	}
-	for _, part := range []func(context.Context) error{s.emptyStarts, s.oneHost, s.images, s.full, s.manyHosts, s.real} {
+	for _, part := range []func(context.Context) error{s.emptyStarts, s.oneHost, s.images, s.full, s.objects, s.manyHosts, s.real} {
 		if err := part(ctx); err != nil {
 			return s.out, err
 		}

@@ -48,6 +48,7 @@ func benchSuiteCommand() *cobra.Command {
 	f.IntVar(&s.Repeat, "repeat", 5, "starts of each kind")
 	f.IntVar(&s.Servers, "servers", 1000, "servers to boot")
 	f.IntVar(&s.Rows, "rows", 100000, "servers in the full database")
+	f.IntVar(&s.Objects, "objects", 1000000, "objects of the long listing; 0: the object store is not measured")
 	f.IntVar(&s.Hosts, "hosts", 1000, "hosts of the large cloud")
 	f.IntVar(&s.Tokens, "tokens", 100000, "tokens to issue, to see whether memory grows; 0: none")
 	f.IntVar(&s.Guests, "guests", 5, "real boots; 0: none, which needs no root")
