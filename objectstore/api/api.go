@@ -349,6 +349,13 @@ var pages = map[int][2]string{
 	507: {"Insufficient Storage", "There was not enough space to save the resource. Drive: unknown"},
 }
 
+// Sentence is what Swift says of a status where there is no page: in the reports
+// of requests that answered 202 before their outcome was known.
+func Sentence(status int) string {
+	p := pages[status]
+	return p[0] + "\n" + p[1]
+}
+
 func page(status int) string {
 	p, ok := pages[status]
 	if !ok {

@@ -108,12 +108,14 @@ func heartbeat(c *api.Call) error {
 	case err == nil:
 		r.Others = map[string]string{"Etag": in.W.Header().Get("Etag"), "Last Modified": in.W.Header().Get("Last-Modified")}
 	case json.Unmarshal([]byte(failed.Message), &problems) == nil && problems.Errors != nil:
-		r.Body = http.StatusText(status) + "\nThe server could not comply with the request since it is either malformed or otherwise incorrect."
+		r.Body = api.Sentence(status)
 		for _, p := range problems.Errors {
 			r.Errors = append(r.Errors, bulk.Problem{Name: p[0], Status: p[1]})
 		}
-	default:
+	case failed.Code == fault.CodeObjectstoreRefused && failed.Message != "":
 		r.Body = failed.Message
+	default:
+		r.Body = api.Sentence(status)
 	}
 	_, err = c.W.Write(append([]byte("\r\n\r\n"), r.Bytes(format)...))
 	return err
