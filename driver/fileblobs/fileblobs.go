@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"altostack/image"
 	"altostack/kernel/fault"
 )
@@ -51,6 +53,7 @@ type writer struct {
 	store *Store
 	id    string
 	at    int64 // where the next byte belongs
+	going int64 // up to where the disk has been told to begin
 	ended bool
 }
 
@@ -72,7 +75,20 @@ func (w *writer) Write(p []byte) (int, error) {
 		done += n
 		w.at += int64(n)
 	}
+	w.begin()
 	return done, nil
+}
+
+// ahead is how much is written before the disk is told to begin with it.
+const ahead = 8 << 20
+
+// begin lets the disk work while more arrives, so that Commit waits for the rest
+// only. Where it does nothing, Commit does it all.
+func (w *writer) begin() {
+	if n := w.at - w.going; n >= ahead {
+		_ = unix.SyncFileRange(int(w.Fd()), w.going, n, unix.SYNC_FILE_RANGE_WRITE)
+		w.going = w.at
+	}
 }
 
 // run tells how many bytes of p, which belong at an offset, are blocks of zeroes
