@@ -88,7 +88,11 @@ func (s *Service) define(ctx context.Context, tx *db.Tx, n Namespace, d Definiti
 	} else if taken {
 		return errTaken(n, d)
 	}
-	return s.store.InsertDefinition(ctx, tx, d)
+	err := s.store.InsertDefinition(ctx, tx, d)
+	if db.IsUnique(err) {
+		return errTaken(n, d) // somebody else was first, a moment ago
+	}
+	return err
 }
 
 func errTaken(n Namespace, d Definition) error {
