@@ -19,10 +19,12 @@ type build struct {
 	order hostapi.BuildOrder
 	stop  context.CancelCauseFunc
 	taken time.Time
+	over  bool // only its report is under way
 }
 
 // Build takes the order and returns; see [hostapi.Agent]. An order that is
-// being carried out is not taken twice; one of a newer saga replaces it.
+// being carried out is not taken twice; one of a newer saga replaces it. One whose
+// end is only being reported is answered again: who asks may not have heard.
 func (a *Agent) Build(ctx context.Context, order hostapi.BuildOrder) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -32,7 +34,7 @@ func (a *Agent) Build(ctx context.Context, order hostapi.BuildOrder) error {
 	if a.closed {
 		return closing()
 	}
-	if old := a.builds[order.GuestID]; old != nil {
+	if old := a.builds[order.GuestID]; old != nil && !old.over {
 		if old.order.SagaID == order.SagaID {
 			return nil
 		}
@@ -67,6 +69,9 @@ func (a *Agent) carryOut(ctx context.Context, b *build) {
 		result = a.result(t, b, err)
 		a.log.Warn("a guest could not be built", "server_id", b.order.GuestID, "saga", b.order.SagaID, "error", err)
 	}
+	a.mu.Lock()
+	b.over = true
+	a.mu.Unlock()
 	a.look()
 	a.report(ctx, result, errors.Is(err, errRemoved))
 }
