@@ -95,9 +95,11 @@ func (s *Service) byToken(ctx context.Context, p Proof, a Ask, c *Claims) error 
 	if err := c.bind(t.AppCredID, t.Scope); err != nil {
 		return err
 	}
-	// The new token is no younger than the old one where it counts: it lives no
-	// longer, and dies with whatever would have killed the old one.
-	c.Revision, c.Vouched = min(c.Revision, t.Revision), t.Vouched
+	// The new token lives no longer than the old one and shares its chain. Its
+	// revision is of before the old one was seen to be valid: what was revoked until
+	// then did not touch the old one, and need not touch what it is exchanged for,
+	// as a project that was disabled for a while.
+	c.Vouched = t.Vouched
 	if c.ExpiresAt.IsZero() || t.ExpiresAt.Before(c.ExpiresAt) {
 		c.ExpiresAt = t.ExpiresAt
 	}
