@@ -2,6 +2,8 @@ package identity
 
 import (
 	"crypto/sha256"
+	"slices"
+	"strings"
 	"sync"
 
 	"altostack/kernel/auth"
@@ -44,6 +46,13 @@ type cache struct {
 	by     map[string]map[digest]struct{} // key → dependents
 }
 
+// single tells whether few tokens depend on the key, often one. Such keys are not
+// indexed, as the index would be larger than the tokens: who drops one looks
+// through all, which takes less than a millisecond and is seldom.
+func single(key string) bool {
+	return strings.HasPrefix(key, "chain:") || strings.HasPrefix(key, "audit:")
+}
+
 func newCache(max int) *cache {
 	return &cache{max: max, tokens: map[digest]*entry{}, by: map[string]map[digest]struct{}{}}
 }
@@ -70,6 +79,9 @@ func (c *cache) put(d digest, e *entry, fresh func() bool) {
 	}
 	c.tokens[d] = e
 	for _, key := range e.keys {
+		if single(key) {
+			continue
+		}
 		set := c.by[key]
 		if set == nil {
 			set = map[digest]struct{}{}
@@ -87,6 +99,9 @@ func (c *cache) remove(d digest) {
 	}
 	delete(c.tokens, d)
 	for _, key := range e.keys {
+		if single(key) {
+			continue
+		}
 		set := c.by[key]
 		delete(set, d)
 		if len(set) == 0 {
@@ -105,6 +120,13 @@ func (c *cache) drop(keys []string, moved func()) {
 			clear(c.tokens)
 			clear(c.by)
 			return
+		}
+		if single(key) {
+			for d, e := range c.tokens {
+				if slices.Contains(e.keys, key) {
+					c.remove(d)
+				}
+			}
 		}
 		for d := range c.by[key] {
 			c.remove(d)

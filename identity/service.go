@@ -51,7 +51,7 @@ type Config struct {
 	// AuthorizationTTL is how long the groups that identity providers vouch for hold
 	// beyond the token, where a provider sets nothing; 0: no longer.
 	AuthorizationTTL time.Duration
-	CacheSize        int // tokens remembered; 0: 20000
+	CacheSize        int // tokens remembered, at some 4 KiB each; 0: 8000. One forgotten costs one look into the database
 	// LateWindow is how long after its end a token still holds for services that
 	// finish what its user began; 0: two days, as Keystone; negative: not at all.
 	LateWindow time.Duration
@@ -112,7 +112,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	cfg.TOTPWindows = max(cfg.TOTPWindows, 0)
 	if cfg.CacheSize == 0 {
-		cfg.CacheSize = 20000
+		cfg.CacheSize = 8000
 	}
 	s := &Service{
 		cfg: cfg, db: cfg.DB, store: cfg.Store, tables: cfg.Store.Tables(), clock: cfg.Clock, ids: cfg.IDs, log: cfg.Log,
