@@ -155,6 +155,18 @@ func (s *Service) change(ctx context.Context, tx *db.Tx, c *Container, change fu
 // DeleteContainer deletes a container that holds no object, version, delete marker
 // or upload.
 func (s *Service) DeleteContainer(ctx context.Context, account, name string, allow func(c Container) error) error {
+	err := s.deleteContainer(ctx, account, name, allow)
+	if !fault.Has(err, fault.CodeObjectstoreContainerNotEmpty) {
+		return err
+	}
+	// What has expired is in no listing any more, and must not be in the way.
+	if err := s.Expire(ctx); err != nil {
+		return err
+	}
+	return s.deleteContainer(ctx, account, name, allow)
+}
+
+func (s *Service) deleteContainer(ctx context.Context, account, name string, allow func(c Container) error) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		c, found, err := s.store.Container(ctx, tx, account, name)
 		if err != nil {

@@ -499,3 +499,19 @@ func TestExpire(t *testing.T) {
 		}
 	})
 }
+
+// A container in which nothing is listed any more can be deleted, also before the
+// expirer came by; one with an object that is still there cannot.
+func TestContainerOfExpiredObjectsCanGo(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		c := w.container("c", nil)
+		w.must(c, "goes", "12", func(p *objectstore.Put) { p.DeleteAt = w.clock.Now().Unix() + 10 })
+		if err := w.svc.DeleteContainer(t.Context(), "AUTH_a", "c", nil); !fault.Has(err, fault.CodeObjectstoreContainerNotEmpty) {
+			t.Errorf("before its time: %v", err)
+		}
+		w.clock.Advance(time.Minute)
+		if err := w.svc.DeleteContainer(t.Context(), "AUTH_a", "c", nil); err != nil {
+			t.Errorf("after its time: %v", err)
+		}
+	})
+}
