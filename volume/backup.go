@@ -105,6 +105,9 @@ func (s *Service) CreateBackup(ctx context.Context, scope auth.Scope, spec Backu
 	b := Backup{ID: s.IDs.UUID(), ProjectID: scope.ProjectID, UserID: scope.UserID, VolumeID: spec.VolumeID, SnapshotID: spec.SnapshotID, Name: spec.Name,
 		Description: spec.Description, Status: StatusCreating, Container: spec.Container, Zone: s.Zone, Metadata: spec.Metadata, DataAt: now,
 		Generation: 1, CreatedAt: now, UpdatedAt: now}
+	if strings.Contains(b.Container, "/") || len(b.Container) > 255 {
+		return b, fault.New(fault.CodeVolumeInvalidInput, "Invalid input received: A container's name has 255 bytes at most and no slash.").WithField("container")
+	}
 	if spec.Zone != "" && spec.Zone != s.Zone {
 		return b, fault.New(fault.CodeVolumeServiceUnavailable, "Service cinder-backup could not be found.")
 	}

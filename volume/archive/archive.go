@@ -31,6 +31,7 @@ const (
 	blocksAnObject = 8
 	objectBytes    = blockBytes * blocksAnObject
 	maxManifest    = 256 << 20 // a disk of some 2 TiB without a hole
+	aBlock         = 320       // of a manifest: the block, and a name if its object holds no other
 )
 
 const version = 1
@@ -88,6 +89,7 @@ func Write(ctx context.Context, v Vault, prefix string, r io.Reader, size int64,
 	if err := w.flush(); err != nil {
 		return m, 0, 0, err
 	}
+	w.forget()
 	text, err := json.Marshal(w.m)
 	if err != nil {
 		return m, 0, 0, err
@@ -156,6 +158,25 @@ func (w *writer) flush() error {
 	return err
 }
 
+// forget drops the names of older objects that nothing is left of.
+func (w *writer) forget() {
+	at := make([]int, len(w.m.Objects))
+	for _, b := range w.m.Blocks {
+		at[b.Object] = 1
+	}
+	var kept []string
+	for i, name := range w.m.Objects {
+		if at[i] == 1 {
+			at[i] = len(kept)
+			kept = append(kept, name)
+		}
+	}
+	for i := range w.m.Blocks {
+		w.m.Blocks[i].Object = at[w.m.Blocks[i].Object]
+	}
+	w.m.Objects = kept
+}
+
 func (w *writer) put(name string, data []byte) error {
 	packed := w.zip.EncodeAll(data, nil)
 	if err := w.vault.Put(w.ctx, name, packed); err != nil {
@@ -166,23 +187,24 @@ func (w *writer) put(name string, data []byte) error {
 	return nil
 }
 
-// Open reads the manifest under a prefix. One that cannot be understood is
-// ErrDamaged.
-func Open(ctx context.Context, v Vault, prefix string) (Manifest, error) {
+// Open reads the manifest under a prefix, of a disk of disk bytes at most. One that
+// cannot be understood, or is larger than such a disk needs, is ErrDamaged: whoever
+// may write to the vault may have made it.
+func Open(ctx context.Context, v Vault, prefix string, disk int64) (Manifest, error) {
 	var m Manifest
-	text, err := fetch(ctx, v, manifestName(prefix), maxManifest)
+	text, err := fetch(ctx, v, manifestName(prefix), min(maxManifest, 1<<20+disk/blockBytes*aBlock))
 	if err != nil {
 		return m, err
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return m, fmt.Errorf("%w: its manifest is not one: %w", ErrDamaged, err)
 	}
-	if m.Version != version || m.Prefix != prefix || m.Bytes < 0 {
+	if m.Version != version || m.Prefix != prefix || m.Bytes < 0 || m.Bytes > disk {
 		return m, fmt.Errorf("%w: its manifest is of version %d, of %q", ErrDamaged, m.Version, m.Prefix)
 	}
-	last := int64(-1)
+	last, blocks := int64(-1), (m.Bytes+blockBytes-1)/blockBytes
 	for _, b := range m.Blocks {
-		if b.Index <= last || b.Index*blockBytes >= m.Bytes || b.Object < 0 || b.Object >= len(m.Objects) || b.Slot < 0 || b.Slot >= blocksAnObject {
+		if b.Index <= last || b.Index >= blocks || b.Object < 0 || b.Object >= len(m.Objects) || b.Slot < 0 || b.Slot >= blocksAnObject {
 			return m, fmt.Errorf("%w: its manifest contradicts itself at block %d", ErrDamaged, b.Index)
 		}
 		last = b.Index

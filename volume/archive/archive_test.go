@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 )
 
@@ -33,7 +34,7 @@ func back(t interface {
 	Helper()
 }, v memory, prefix string) []byte {
 	t.Helper()
-	m, err := Open(context.Background(), v, prefix)
+	m, err := Open(context.Background(), v, prefix, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +104,17 @@ func TestIncrementKeepsOnlyWhatChanged(t *testing.T) {
 	}
 }
 
+func TestNamesOfWhatNothingIsLeftOfGo(t *testing.T) {
+	v := memory{}
+	m, _, _, err := Write(t.Context(), v, "a", bytes.NewReader(noise(3<<20)), 3<<20, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, _, _, err = Write(t.Context(), v, "b", bytes.NewReader(bytes.Repeat([]byte{1}, 3<<20)), 3<<20, &m, nil); err != nil || len(m.Objects) != 1 {
+		t.Errorf("the manifest of a disk that changed all over names %v, %v", m.Objects, err)
+	}
+}
+
 func TestEmptyDiskIsAManifest(t *testing.T) {
 	v := memory{}
 	_, _, objects, err := Write(t.Context(), v, "z", io.LimitReader(void{}, 1<<30), 1<<30, nil, nil)
@@ -134,11 +146,28 @@ func TestDamageIsSeen(t *testing.T) {
 		"an object is nothing":      func(v memory) { v["a-00001"] = nil },
 		"the manifest is cut":       func(v memory) { v["a_metadata"] = v["a_metadata"][:9] },
 		"the manifest is another's": func(v memory) { v["a_metadata"] = other["a_metadata"] },
+		"the manifest is of a larger disk": func(v memory) {
+			if _, _, _, err := Write(t.Context(), v, "a", io.LimitReader(void{}, 10<<20), 10<<20, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the manifest unpacks to more than fits": func(v memory) {
+			if _, _, _, err := Write(t.Context(), v, "a", io.LimitReader(void{}, 1), 1, nil, map[string]string{"x": strings.Repeat("x", 8<<20)}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a block is beyond any disk": func(v memory) {
+			w := &writer{ctx: t.Context(), vault: v}
+			w.zip, _ = zstd.NewWriter(nil)
+			if err := w.put("a_metadata", []byte(`{"version":1,"size_bytes":9437184,"prefix":"a","objects":["a-00001"],"blocks":[{"i":4611686018427387904,"o":0,"s":0,"h":""}]}`)); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := fresh(t)
 			hurt(v)
-			m, err := Open(t.Context(), v, "a")
+			m, err := Open(t.Context(), v, "a", 9<<20)
 			if err == nil {
 				_, err = io.Copy(io.Discard, m.Reader(t.Context(), v))
 			}

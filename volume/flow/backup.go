@@ -159,7 +159,7 @@ func (f *Flows) createBackup() saga.Definition[backupState] {
 func (f *Flows) copyOut(ctx context.Context, st *backupState) error {
 	var parent *archive.Manifest
 	if st.ParentPrefix != "" {
-		m, err := archive.Open(ctx, f.container(st), st.ParentPrefix)
+		m, err := archive.Open(ctx, f.container(st), st.ParentPrefix, st.SizeMiB<<20)
 		if err != nil {
 			return damaged(err, "The backup that this one should follow cannot be read.")
 		}
@@ -216,7 +216,7 @@ func (f *Flows) restoreBackup() saga.Definition[backupState] {
 	return saga.Definition[backupState]{
 		Kind: "backup.restore", Deadline: 12 * patient,
 		Steps: []saga.Step[backupState]{{Name: "copy-in", Component: component, Do: func(ctx context.Context, st *backupState) error {
-			m, err := archive.Open(ctx, f.container(st), st.Prefix)
+			m, err := archive.Open(ctx, f.container(st), st.Prefix, st.SizeMiB<<20)
 			if err == nil {
 				err = f.Backend.Import(ctx, st.VolumeID, st.SizeMiB, m.Reader(ctx, f.container(st)))
 				st.Labels = m.Labels
@@ -247,12 +247,14 @@ func (f *Flows) restoreBackup() saga.Definition[backupState] {
 	}
 }
 
-// pairsOf reads a label; one that cannot be read says nothing.
+// pairsOf reads a label. It comes from where users may write: what cannot be read,
+// or could not have been said to the API, says nothing.
 func pairsOf(label string) map[string]string {
 	out := map[string]string{}
 	if err := json.Unmarshal([]byte(label), &out); err != nil {
 		return map[string]string{}
 	}
+	maps.DeleteFunc(out, func(k, v string) bool { return k == "" || len(k) > 255 || len(v) > 255 })
 	return out
 }
 
@@ -261,10 +263,7 @@ func (f *Flows) importBackup() saga.Definition[backupState] {
 	return saga.Definition[backupState]{
 		Kind: "backup.import", Deadline: patient,
 		Steps: []saga.Step[backupState]{{Name: "look", Component: component, Do: func(ctx context.Context, st *backupState) error {
-			m, err := archive.Open(ctx, f.container(st), st.Prefix)
-			if err == nil && m.Bytes > st.SizeMiB<<20 {
-				err = archive.ErrDamaged
-			}
+			_, err := archive.Open(ctx, f.container(st), st.Prefix, st.SizeMiB<<20)
 			return damaged(err, "The record's backup cannot be read.")
 		}}},
 		Done: func(ctx context.Context, tx *db.Tx, st *backupState) error {
